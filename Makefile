@@ -1,0 +1,62 @@
+# Build, test and run Arion. Bare `make` lists the targets.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# A Go unpacked to the usual place is found even when PATH lacks it.
+export PATH := $(PATH):/usr/local/go/bin
+
+# The one place for build tags. grocksdb_no_link: replica/engine/rocks says
+# itself how RocksDB is linked (statically), instead of the wrapper.
+TAGS      := grocksdb_no_link
+# Tests also check the costly invariants.
+TEST_TAGS := $(TAGS),invariants
+# Longest time of one package's tests.
+TEST_TIMEOUT ?= 10m
+FUZZ_TIME    ?= 20s
+# Where `make run` keeps its data.
+DIR ?= data/onebox
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install what this machine lacks for building
+	@scripts/bootstrap.sh
+
+.PHONY: build
+build: setup ## build bin/arion
+	go build -trimpath -tags $(TAGS) -o bin/arion ./cmd/arion
+
+.PHONY: run
+run: build ## start a onebox with table `temp` and open the shell on it
+	@scripts/run.sh $(DIR)
+
+.PHONY: test
+test: build lint purego ## run everything that CI runs
+	go test -race -tags $(TEST_TAGS) -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: lint
+lint: ## formatting, vet, import rules, golangci-lint where installed
+	@bad=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
+	  test -z "$$bad" || { echo "not formatted, run gofmt -w on:"; echo "$$bad"; exit 1; }
+	go vet -tags $(TEST_TAGS) ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run --build-tags $(TEST_TAGS); fi
+
+.PHONY: purego
+purego: ## check that contract, client and shell need no C compiler
+	CGO_ENABLED=0 go build ./config ./idl/... ./client/... ./shell/... ./meta/...
+
+.PHONY: fuzz
+fuzz: setup ## run each fuzz target for FUZZ_TIME (20s)
+	@scripts/fuzz.sh $(TEST_TAGS) $(FUZZ_TIME)
+
+.PHONY: gen
+gen: ## generate the Go code of the Thrift files (needs thrift-compiler 0.17)
+	scripts/gen.sh
+
+.PHONY: clean
+clean: ## remove what was built; data stays
+	rm -rf bin .build
