@@ -1,0 +1,7 @@
+namespace go admin
+
+
+struct command {
+  1: string cmd
+  2: list<string> arguments
+}
