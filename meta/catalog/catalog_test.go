@@ -1,0 +1,282 @@
+package catalog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
+)
+
+// TestCatalog runs the scripts of testdata: one command per directive, the state's picture after it.
+func TestCatalog(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		s := New()
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			if d.Cmd == "show" {
+				return show(s)
+			}
+			c := parse(t, d)
+			again, err := Decode(Encode(c)) // what the log would carry
+			require.NoError(t, err)
+			var r Result
+			s, r = s.Apply(s.Index+1, again)
+			restored, err := Restore(s.Snapshot())
+			require.NoError(t, err)
+			require.Equal(t, s, restored)
+			return showResult(r)
+		})
+	})
+}
+
+func parse(t *testing.T, d *datadriven.TestData) Command {
+	arg := func(name string) string {
+		for _, a := range d.CmdArgs {
+			if a.Key == name && len(a.Vals) > 0 {
+				return strings.Join(a.Vals, ",")
+			}
+		}
+		return ""
+	}
+	num := func(name string) int64 {
+		if arg(name) == "" {
+			return 0
+		}
+		v, err := strconv.ParseInt(arg(name), 10, 64)
+		require.NoError(t, err)
+		return v
+	}
+	table, part := int32(num("table")), int32(num("part"))
+	switch d.Cmd {
+	case "node":
+		return &RegisterNode{Node{ID: num("id"), Boot: num("boot"), RPCAddress: arg("addr")}}
+	case "create":
+		c := &CreateTable{Name: arg("name"), PartitionCount: int32(num("parts")), ReplicaCount: int32(num("replicas")),
+			SuccessIfExist: d.HasArg("if-exists"), NowUnixSec: num("now")}
+		for i := int32(0); i < c.PartitionCount && i <= MaxPartitions; i++ {
+			var nodes []int64
+			for j := int32(0); j < c.ReplicaCount; j++ {
+				nodes = append(nodes, int64((i+j)%3+1))
+			}
+			c.Placement = append(c.Placement, nodes)
+		}
+		return c
+	case "ready":
+		return &TableReady{table}
+	case "abandon":
+		return &AbandonTable{table}
+	case "drop":
+		return &DropTable{arg("name"), d.HasArg("if-exists"), num("now"), num("reserve")}
+	case "recall":
+		return &RecallTable{table, arg("name"), num("now")}
+	case "rename":
+		return &RenameTable{arg("from"), arg("to")}
+	case "purge":
+		return &PurgeTables{num("now")}
+	case "env":
+		c := &UpdateEnvs{Name: arg("name"), Op: EnvOp(num("op")), Prefix: arg("prefix")}
+		for _, line := range strings.Fields(d.Input) {
+			k, v, isSet := strings.Cut(line, "=")
+			c.Keys = append(c.Keys, k)
+			if isSet {
+				c.Values = append(c.Values, v)
+			}
+		}
+		return c
+	case "level":
+		return &SetLevel{Level(num("to"))}
+	case "cluster":
+		return &NameCluster{arg("name")}
+	case "lead":
+		return &ConfirmLeaders{[]LeaderEvent{{table, part, num("term"), num("replica")}}}
+	case "add":
+		return &AddReplica{table, part, num("node")}
+	case "promote":
+		return &PromoteReplica{table, part, num("replica")}
+	case "remove":
+		return &RemoveReplica{table, part, num("replica")}
+	}
+	t.Fatalf("unknown directive %s", d.Cmd)
+	return nil
+}
+
+func showResult(r Result) string {
+	out := r.Code.String()
+	if r.TableID != 0 {
+		out += fmt.Sprintf(" table=%d", r.TableID)
+	}
+	if r.Value != 0 {
+		out += fmt.Sprintf(" value=%d", r.Value)
+	}
+	if len(r.Keys) > 0 {
+		out += fmt.Sprintf(" keys=%v", r.Keys)
+	}
+	if r.Hint != "" {
+		out += ": " + r.Hint
+	}
+	return out + "\n"
+}
+
+func show(s *State) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "version=%d cluster=%q level=%s next=%d\n", s.Version, s.Settings.ClusterName, s.Settings.Level, s.Settings.NextTableID)
+	for _, n := range s.Nodes() {
+		fmt.Fprintf(&b, "node %d boot=%d %s state=%d\n", n.ID, n.Boot, n.RPCAddress, n.State)
+	}
+	for _, t := range s.Tables() {
+		fmt.Fprintf(&b, "table %d %q status=%d create=%d drop=%d expire=%d envs=%v version=%d\n",
+			t.ID, t.Name, t.Status, t.CreateUnixSec, t.DropUnixSec, t.ExpireUnixSec, t.Envs, t.Version)
+		for i, p := range t.Partitions {
+			fmt.Fprintf(&b, "  %d: term=%d leader=%d next=%d", i, p.Term, p.Leader, p.NextReplicaID)
+			for _, r := range p.Replicas {
+				fmt.Fprintf(&b, " %d@%d", r.ID, r.NodeID)
+				if !r.Voting {
+					b.WriteByte('?')
+				}
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// randomCommand draws from a small world, so that commands often hit and often are refused.
+func randomCommand(r *rand.Rand) Command {
+	name := fmt.Sprintf("t%d", r.Intn(4))
+	id, now := int32(r.Intn(6)), int64(r.Intn(1000))
+	switch kind(1 + r.Intn(15)) {
+	case kindCreateTable:
+		return &CreateTable{Name: name, PartitionCount: 2, ReplicaCount: 2, SuccessIfExist: r.Intn(2) == 0,
+			Envs: map[string]string{"a": "1", "b": "2"}, NowUnixSec: now, Placement: [][]int64{{1, 2}, {2, int64(r.Intn(4))}}}
+	case kindTableReady:
+		return &TableReady{id}
+	case kindAbandonTable:
+		return &AbandonTable{id}
+	case kindDropTable:
+		return &DropTable{name, r.Intn(2) == 0, now, int64(r.Intn(100))}
+	case kindRecallTable:
+		return &RecallTable{id, []string{"", "t9"}[r.Intn(2)], now}
+	case kindRenameTable:
+		return &RenameTable{name, fmt.Sprintf("t%d", r.Intn(6))}
+	case kindPurgeTables:
+		return &PurgeTables{now}
+	case kindUpdateEnvs:
+		return &UpdateEnvs{name, EnvOp(r.Intn(4)), []string{"a", "c.d"}, []string{"1", "2"}, "c"}
+	case kindSetLevel:
+		return &SetLevel{Level(100 * (1 + r.Intn(6)))}
+	case kindNameCluster:
+		return &NameCluster{"one"}
+	case kindConfirmLeaders:
+		return &ConfirmLeaders{[]LeaderEvent{{id, 0, now, 1}, {id, 1, now, 2}}}
+	case kindAddReplica:
+		return &AddReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
+	case kindPromoteReplica:
+		return &PromoteReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
+	case kindRemoveReplica:
+		return &RemoveReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
+	}
+	n := int64(1 + r.Intn(4))
+	return &RegisterNode{Node{ID: n, Boot: int64(r.Intn(5)), RPCAddress: fmt.Sprintf("10.0.0.%d:1", n)}}
+}
+
+// TestDeterminism: a second machine that restarts from a snapshot somewhere on the way holds the same bytes, and no
+// command reaches into a state that a reader holds.
+func TestDeterminism(t *testing.T) {
+	for seed := int64(1); seed <= 20; seed++ {
+		r := rand.New(rand.NewSource(seed))
+		a, b := New(), New()
+		for i := uint64(1); i <= 300; i++ {
+			c := randomCommand(r)
+			decoded, err := Decode(Encode(c))
+			require.NoError(t, err)
+			before, image := a, a.Snapshot()
+			var ra, rb Result
+			a, ra = a.Apply(i, c)
+			b, rb = b.Apply(i, decoded)
+			require.Equal(t, ra, rb, "seed %d, command %d", seed, i)
+			require.Equal(t, image, before.Snapshot(), "a state changed in place: seed %d, command %T", seed, c)
+			back, err := DecodeResult(EncodeResult(ra))
+			require.NoError(t, err)
+			require.Equal(t, ra, back)
+			if r.Intn(20) == 0 {
+				b, err = Restore(b.Snapshot())
+				require.NoError(t, err)
+			}
+			checkInvariants(t, a)
+		}
+		require.Equal(t, a.Snapshot(), b.Snapshot(), "seed %d", seed)
+	}
+}
+
+func checkInvariants(t *testing.T, s *State) {
+	names := map[string]bool{}
+	for _, table := range s.Tables() {
+		require.Less(t, table.ID, s.Settings.NextTableID)
+		if table.Live() {
+			require.False(t, names[table.Name], "two live tables called %s", table.Name)
+			names[table.Name] = true
+			require.Equal(t, table, s.TableNamed(table.Name))
+		}
+		for _, p := range table.Partitions {
+			nodes, voting := map[int64]bool{}, 0
+			for _, r := range p.Replicas {
+				require.False(t, nodes[r.NodeID], "two replicas of a partition on a node")
+				nodes[r.NodeID] = true
+				require.Less(t, r.ID, p.NextReplicaID)
+				if r.Voting {
+					voting++
+				}
+			}
+			require.Positive(t, voting)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"temp": true, "bad name!": true, "табле": true, "": false, "a\x00b": false, "a\nb": false, "\xff\xfe": false,
+		strings.Repeat("x", 255): true, strings.Repeat("x", 256): false, "a\u0085b": false,
+	} {
+		require.Equal(t, want, ValidName(name), "%q", name)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	r := rand.New(rand.NewSource(1))
+	for range 60 {
+		f.Add(Encode(randomCommand(r)))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := Decode(b)
+		if err != nil {
+			if !errors.Is(err, ErrMalformed) {
+				t.Fatalf("unmarked error %v", err)
+			}
+			return
+		}
+		again, err := Decode(Encode(c))
+		if err != nil || !bytes.Equal(Encode(c), Encode(again)) {
+			t.Fatalf("no round trip: %v", err)
+		}
+		New().Apply(1, c)
+	})
+}
+
+func FuzzRestore(f *testing.F) {
+	r := rand.New(rand.NewSource(1))
+	s := New()
+	for i := uint64(1); i < 100; i++ {
+		s, _ = s.Apply(i, randomCommand(r))
+		f.Add(s.Snapshot())
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if s, err := Restore(b); err == nil {
+			s.Snapshot()
+		}
+	})
+}

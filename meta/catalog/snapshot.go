@@ -1,0 +1,123 @@
+package catalog
+
+import "fmt"
+
+// snapshotFormat is the first byte of a snapshot. Raise it for a layout that older builds cannot read, and keep reading
+// the older ones; one line per step:
+//
+//	1: settings, tables with partitions, nodes
+const snapshotFormat = 1
+
+// Snapshot renders the whole state. Equal states give equal bytes.
+func (s *State) Snapshot() []byte {
+	e := encoder{buf: []byte{snapshotFormat}}
+	e.uint(s.Index)
+	e.uint(s.Version)
+	e.str(s.Settings.ClusterName)
+	e.int(int64(s.Settings.Level))
+	e.int(int64(s.Settings.NextTableID))
+	tables := s.Tables()
+	e.uint(uint64(len(tables)))
+	for _, t := range tables {
+		putTable(&e, t)
+	}
+	nodes := s.Nodes()
+	e.uint(uint64(len(nodes)))
+	for _, n := range nodes {
+		putNode(&e, n)
+	}
+	return e.buf
+}
+
+// Restore reads what Snapshot wrote. Bytes of a newer format, and damaged ones, give ErrMalformed.
+func Restore(b []byte) (*State, error) {
+	if len(b) == 0 || b[0] != snapshotFormat {
+		return nil, fmt.Errorf("%w: snapshot format", ErrMalformed)
+	}
+	d := decoder{buf: b[1:]}
+	s := New()
+	s.Index, s.Version = d.uint(), d.uint()
+	s.Settings = Settings{ClusterName: d.str(), Level: Level(d.int32()), NextTableID: d.int32()}
+	for n := d.count(8); n > 0 && d.err == nil; n-- {
+		s.restoreTable(&d)
+	}
+	for n := d.count(9); n > 0 && d.err == nil; n-- {
+		node := getNode(&d)
+		s.nodes[node.ID] = node
+	}
+	if err := d.finish(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *State) restoreTable(d *decoder) {
+	t := getTable(d)
+	if d.err != nil {
+		return
+	}
+	if !t.Status.valid() || int(t.PartitionCount) != len(t.Partitions) || s.tables[t.ID] != nil {
+		d.fail("table")
+		return
+	}
+	s.tables[t.ID] = t
+	if t.Live() {
+		s.names[t.Name] = t.ID
+	}
+}
+
+func putTable(e *encoder, t *Table) {
+	e.int(int64(t.ID))
+	e.str(t.Name)
+	e.uint(uint64(t.Status))
+	e.int(int64(t.PartitionCount))
+	e.int(int64(t.InitPartitionCount))
+	e.int(int64(t.ReplicaCount))
+	e.text(t.Envs)
+	e.int(t.CreateUnixSec)
+	e.int(t.DropUnixSec)
+	e.int(t.ExpireUnixSec)
+	e.uint(t.Version)
+	e.uint(uint64(len(t.Partitions)))
+	for i := range t.Partitions {
+		p := &t.Partitions[i]
+		e.replicas(p.Initial)
+		e.replicas(p.Replicas)
+		e.int(p.NextReplicaID)
+		e.int(p.Term)
+		e.int(p.Leader)
+	}
+}
+
+func getTable(d *decoder) *Table {
+	t := &Table{
+		ID: d.int32(), Name: d.str(), Status: Status(d.uint()),
+		PartitionCount: d.int32(), InitPartitionCount: d.int32(), ReplicaCount: d.int32(),
+		Envs: d.text(), CreateUnixSec: d.int(), DropUnixSec: d.int(), ExpireUnixSec: d.int(), Version: d.uint(),
+	}
+	for n := d.count(5); n > 0 && d.err == nil; n-- {
+		t.Partitions = append(t.Partitions, Partition{
+			Initial: d.replicas(), Replicas: d.replicas(), NextReplicaID: d.int(), Term: d.int(), Leader: d.int(),
+		})
+	}
+	return t
+}
+
+func putNode(e *encoder, n *Node) {
+	e.int(n.ID)
+	e.int(n.Boot)
+	e.str(n.RPCAddress)
+	e.str(n.RaftAddress)
+	e.str(n.GossipAddress)
+	e.str(n.Version)
+	e.str(n.Zone)
+	e.uint(uint64(n.State))
+	e.int(n.RegisteredUnixSec)
+}
+
+func getNode(d *decoder) *Node {
+	return &Node{
+		ID: d.int(), Boot: d.int(), RPCAddress: d.str(), RaftAddress: d.str(), GossipAddress: d.str(),
+		Version: d.str(), Zone: d.str(), State: NodeState(d.uint()), RegisteredUnixSec: d.int(),
+	}
+}
