@@ -1,0 +1,473 @@
+package rpc
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/arionkv/arion/idl/code"
+	"github.com/arionkv/arion/idl/frame"
+	"github.com/sirupsen/logrus"
+)
+
+// conn is one framed connection.
+//
+// Its reading goroutine owns in, kind and the fields of its deadline. Whoever
+// holds writing owns sending, direct and writeDeadline.
+type conn struct {
+	srv    *Server
+	nc     net.Conn
+	remote string
+	room   chan struct{} // wakes the reading goroutine when it waits
+
+	in           inbuf
+	kind         frame.Kind
+	wanted       int   // length of the frame at the front, 0 while unknown
+	held         int64 // budget taken for in beyond maxReadBuf
+	partialSince int64 // when the frame at the front began, 0 for none
+	armed        bool  // a read deadline is set
+	burstSince   int64
+
+	direct        directWriter
+	writeDeadline int64
+
+	mu       sync.Mutex
+	out      []byte // encoded replies
+	sending  []byte // what is being written
+	writing  bool   // somebody writes, or will for certain
+	burst    bool   // the reading goroutine will flush
+	waiting  bool   // the reading goroutine waits on room
+	stopping bool   // read no more: the server closes
+	closed   bool
+	inFlight int
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{srv: s, nc: nc, remote: remoteOf(nc), room: make(chan struct{}, 1)}
+	c.direct.init(nc)
+	return c
+}
+
+func remoteOf(nc net.Conn) string {
+	if a := nc.RemoteAddr(); a != nil {
+		return a.String()
+	}
+	return ""
+}
+
+// serve runs the connection until it ends. It reports true if the connection
+// was handed to the HTTP side, which then owns the socket.
+func (c *conn) serve() (handedOver bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.srv.panicked("connection", caught{v, debug.Stack()})
+			c.abort(closeInternal)
+		}
+	}()
+	reason := c.detect()
+	if reason == "" && c.kind == frame.KindHTTP {
+		return c.srv.handOver(c)
+	}
+	for reason == "" {
+		if reason = c.handleBuffered(); reason == "" {
+			reason = c.fill()
+		}
+	}
+	c.finish(reason)
+	return false
+}
+
+// detect reads the four bytes that fix the protocol.
+func (c *conn) detect() closeReason {
+	for len(c.in.unread()) < 4 {
+		if reason := c.fill(); reason != "" {
+			return reason
+		}
+	}
+	first := c.in.unread()[:4]
+	c.kind = frame.Detect(first)
+	switch {
+	case c.kind != frame.KindUnknown:
+		return ""
+	case first[0] == 0x16 && first[1] == 0x03: // record type handshake, any version
+		return closeTLS
+	default:
+		return closeMagic
+	}
+}
+
+// handleBuffered dispatches the complete frames of the input buffer.
+func (c *conn) handleBuffered() closeReason {
+	c.beginBurst()
+	defer c.flush()
+	for {
+		n, reason := c.nextFrame()
+		if n == 0 || reason != "" {
+			return reason
+		}
+		if reason = c.admit(); reason != "" {
+			return reason
+		}
+		if reason = c.dispatch(n); reason != "" {
+			return reason
+		}
+		c.flushIfDue()
+	}
+}
+
+// nextFrame gives the length of the frame at the front once it is complete.
+func (c *conn) nextFrame() (int, closeReason) {
+	b := c.in.unread()
+	c.wanted = 0
+	if len(b) < 4 {
+		return 0, ""
+	}
+	if frame.Detect(b[:4]) != c.kind {
+		return 0, closeMagic
+	}
+	n, _, err := frame.RequestSize(b)
+	if err != nil {
+		return 0, c.broken(err)
+	}
+	c.wanted = n
+	if n == 0 || n > len(b) {
+		return 0, ""
+	}
+	return n, ""
+}
+
+// dispatch runs the handler of the complete frame at the front.
+func (c *conn) dispatch(n int) closeReason {
+	r := &Request{Remote: c.remote, conn: c, buf: c.takeFrame(n), start: c.srv.now()}
+	header, args, err := frame.ParseRequest(r.buf.b)
+	if err != nil && !errors.Is(err, frame.ErrNoArgs) {
+		r.buf.release()
+		return c.broken(err)
+	}
+	r.Header, r.Args = header, args
+	r.route = c.srv.routeOf(r.Name)
+	affordable := c.srv.budget.tryAcquire(int64(n))
+	if affordable {
+		r.cost = int64(n)
+	}
+	c.mu.Lock()
+	c.inFlight++
+	c.mu.Unlock()
+
+	switch {
+	case !affordable:
+		r.Fail(code.Busy)
+	case r.route.handler == nil:
+		r.Fail(code.HandlerNotFound)
+	case err != nil:
+		r.Fail(code.InvalidParameters)
+	default:
+		c.call(r)
+	}
+	return ""
+}
+
+// takeFrame moves the frame at the front into memory of its own.
+func (c *conn) takeFrame(n int) *frameBuf {
+	c.partialSince = 0
+	if b := c.in.take(n); b != nil {
+		c.hold(0)
+		return &frameBuf{b: b, class: unpooled}
+	}
+	buf := newFrameBuf(c.in.unread()[:n])
+	c.in.advance(n)
+	return buf
+}
+
+func (c *conn) call(r *Request) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.srv.panicked(r.route.name, caught{v, debug.Stack()})
+			if !r.ended.Load() {
+				r.Fail(code.Unknown)
+			}
+		}
+	}()
+	r.route.handler(r)
+}
+
+// broken closes a connection whose bytes make no frame.
+func (c *conn) broken(err error) closeReason {
+	c.srv.throttle.Log(c.log().WithError(err), logrus.InfoLevel, string(closeFrame), "closing connection: broken frame")
+	return closeFrame
+}
+
+func (c *conn) log() *logrus.Entry { return c.srv.opts.Log.WithField("remote", c.remote) }
+
+// beginBurst makes replies gather until flush.
+func (c *conn) beginBurst() {
+	c.burstSince = c.srv.now()
+	c.mu.Lock()
+	c.burst = true
+	c.mu.Unlock()
+}
+
+// flushIfDue keeps the first replies of a burst from waiting for the last.
+func (c *conn) flushIfDue() {
+	c.mu.Lock()
+	due := len(c.out) >= flushBytes
+	c.mu.Unlock()
+	if due || c.srv.now()-c.burstSince > int64(flushAfter) {
+		c.flush()
+		c.beginBurst()
+	}
+}
+
+// admit waits until the connection may have one more request in flight.
+func (c *conn) admit() closeReason {
+	c.mu.Lock()
+	ok := c.hasRoomLocked()
+	c.mu.Unlock()
+	if ok {
+		return ""
+	}
+	c.flush()
+	c.wait(c.hasRoomLocked, nil)
+	c.beginBurst()
+	return c.stopReason()
+}
+
+func (c *conn) hasRoomLocked() bool {
+	o := &c.srv.opts
+	return c.inFlight < o.MaxInFlightPerConn && c.pendingLocked() < o.MaxPendingOut/pauseOutFraction
+}
+
+func (c *conn) stopReason() closeReason {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return closePeer // counted already by whoever closed it
+	case c.stopping:
+		return closeShutdown
+	default:
+		return ""
+	}
+}
+
+// wait blocks the reading goroutine until done, called under the lock, is true,
+// the connection is closed or stopping, or the timer fires.
+func (c *conn) wait(done func() bool, timer <-chan time.Time) {
+	for {
+		c.mu.Lock()
+		c.waiting = !done() && !c.closed && (!c.stopping || timer != nil)
+		waiting := c.waiting
+		c.mu.Unlock()
+		if !waiting {
+			return
+		}
+		select {
+		case <-c.room:
+		case <-timer:
+			return
+		}
+	}
+}
+
+// notifyLocked lets the reading goroutine look again.
+func (c *conn) notifyLocked() {
+	if !c.waiting {
+		return
+	}
+	select {
+	case c.room <- struct{}{}:
+	default:
+	}
+}
+
+// fill reads once. An empty reason means: look at the buffer again.
+func (c *conn) fill() closeReason {
+	if c.in.r == c.in.w {
+		c.partialSince = 0
+	} else if c.partialSince == 0 {
+		c.partialSince = c.srv.now()
+	}
+	if reason := c.affordRoom(); reason != "" {
+		return reason
+	}
+	c.armDeadline()
+	n, err := c.nc.Read(c.in.room(c.wanted))
+	if n > 0 {
+		c.in.received(n)
+		c.srv.metrics.bytesIn.Add(float64(n))
+		return ""
+	}
+	return c.readFailed(err)
+}
+
+// affordRoom pays for the growth of the buffer beyond its usual size. Without
+// budget it waits, since memory comes back when requests end.
+func (c *conn) affordRoom() closeReason {
+	growth := int64(c.in.growth(c.wanted))
+	if growth == 0 {
+		return ""
+	}
+	for !c.srv.budget.tryAcquire(growth) {
+		if c.srv.now() >= c.frameDeadline() {
+			return closeMemory
+		}
+		const again = 10 * time.Millisecond
+		timer := time.NewTimer(again)
+		c.wait(func() bool { return c.stopping }, timer.C)
+		timer.Stop()
+		if reason := c.stopReason(); reason != "" {
+			return reason
+		}
+	}
+	c.held += growth
+	return ""
+}
+
+// hold changes what the budget lends to the input buffer.
+func (c *conn) hold(n int64) {
+	c.srv.budget.add(n - c.held)
+	c.held = n
+}
+
+// frameDeadline is when the frame at the front must be complete.
+func (c *conn) frameDeadline() int64 {
+	arrived := time.Duration(c.in.w-c.in.r) * time.Second / minFrameRate
+	return c.partialSince + int64(c.srv.opts.FrameTimeout+arrived)
+}
+
+// armDeadline sets a read deadline for a half frame. It stays set when the frame
+// is complete, and readFailed sorts out what it meant: two system-wide timer
+// operations for each read of a busy connection would show.
+func (c *conn) armDeadline() {
+	if c.partialSince == 0 || c.armed {
+		return
+	}
+	c.setReadDeadline(c.frameDeadline())
+}
+
+// setReadDeadline takes a time of the server's clock, 0 for none. It never
+// overrides the past deadline that stops the reading.
+func (c *conn) setReadDeadline(at int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopping {
+		return
+	}
+	c.armed = at != 0
+	var deadline time.Time
+	if c.armed {
+		deadline = time.Now().Add(time.Duration(at - c.srv.now()))
+	}
+	_ = c.nc.SetReadDeadline(deadline) // fails on a closed connection only
+}
+
+func (c *conn) readFailed(err error) closeReason {
+	if reason := c.stopReason(); reason != "" {
+		return reason
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err == nil {
+			return "" // an empty read, which a net.Conn may make
+		}
+		return closePeer
+	}
+	if c.partialSince == 0 {
+		c.setReadDeadline(0)
+		return ""
+	}
+	if deadline := c.frameDeadline(); c.srv.now() < deadline {
+		c.setReadDeadline(deadline)
+		return ""
+	}
+	return closeTimeout
+}
+
+// finish ends the connection after its reading goroutine stopped. A peer that
+// merely stopped sending, and a server that closes, still get the replies of
+// requests in flight; a peer that sends rubbish gets those that are ready.
+func (c *conn) finish(reason closeReason) {
+	switch reason {
+	case closePeer:
+		timer := time.NewTimer(lingerTimeout)
+		defer timer.Stop()
+		c.wait(c.idleLocked, timer.C)
+	case closeShutdown:
+		c.wait(c.idleLocked, make(chan time.Time)) // Close ends it by abort
+	default:
+		timer := time.NewTimer(time.Second)
+		defer timer.Stop()
+		c.wait(func() bool { return !c.writing }, timer.C)
+	}
+	c.abort(reason)
+	c.hold(0)
+}
+
+func (c *conn) idleLocked() bool {
+	return c.inFlight == 0 && c.pendingLocked() == 0 && !c.writing
+}
+
+// stop makes the reading goroutine end as soon as it waits or reads.
+func (c *conn) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopping = true
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	c.notifyLocked()
+}
+
+func (c *conn) abort(reason closeReason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abortLocked(reason)
+}
+
+// abortLocked closes the socket; what was not sent is lost. The first reason is
+// the one that counts.
+func (c *conn) abortLocked(reason closeReason) {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.srv.budget.add(int64(-len(c.out)))
+	c.out = nil
+	c.srv.metrics.closes.WithLabelValues(string(reason)).Inc()
+	_ = c.nc.Close() // nothing can be done about a failure, and nothing is lost
+	c.notifyLocked()
+}
+
+// closeSlowOrPeer tells a peer that takes nothing from one that went away.
+func closeSlowOrPeer(err error) closeReason {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return closeSlow
+	}
+	return closePeer
+}
+
+// peeked is a connection with its first bytes put back.
+type peeked struct {
+	net.Conn
+	head []byte
+	once sync.Once
+	done func()
+}
+
+func (p *peeked) Read(b []byte) (int, error) {
+	if len(p.head) == 0 {
+		return p.Conn.Read(b)
+	}
+	n := copy(b, p.head)
+	p.head = p.head[n:]
+	return n, nil
+}
+
+func (p *peeked) Close() error {
+	err := p.Conn.Close()
+	p.once.Do(p.done)
+	return err
+}
+
+var _ io.ReadWriteCloser = (*peeked)(nil)
