@@ -113,7 +113,8 @@ type Header struct {
 	ID      uint64 // RDSN: correlation id, copied into the reply
 	TraceID uint64 // RDSN
 	Context uint64 // RDSN: context bits as received; 0 in a new request
-	From    int64  // RDSN: packed address of the sender
+	From    int64  // RDSN: packed address of the sender, as received
+	Local   int64  // RDSN: packed address to send as ours; 0 will do
 }
 
 // RequestSize tells the length of the request that starts with b. While b is too

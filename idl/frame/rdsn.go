@@ -189,7 +189,7 @@ func (h *Header) writeRDSN(w *binproto.Writer, suffix, errName string, context u
 	le.PutUint32(b[rdsnAppAt:], uint32(h.AppID))
 	le.PutUint32(b[rdsnPartitionAt:], uint32(h.PartitionIndex))
 	le.PutUint64(b[rdsnContextAt:], context)
-	le.PutUint64(b[rdsnFromAt:], uint64(h.From))
+	le.PutUint64(b[rdsnFromAt:], uint64(h.Local))
 	le.PutUint32(b[rdsnTimeoutAt:], uint32(h.TimeoutMS))
 	le.PutUint32(b[rdsnThreadHashAt:], uint32(h.ThreadHash))
 	le.PutUint64(b[rdsnPartitionHashAt:], h.PartitionHash)
