@@ -1,0 +1,65 @@
+// Command arion is the whole of Arion in one binary: the servers, the onebox,
+// the shell and the load generator.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	// The first signal asks for a clean stop; NotifyContext's stop then hands
+	// the second one back to the default, which ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+
+	err := newRoot().ExecuteContext(ctx)
+	os.Exit(exitCode(err))
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "arion",
+		Short:         "A distributed key-value store that speaks the Apache Pegasus protocol",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(newOnebox(), newMeta(), newReplica(), newShell(), newBench(), newVersion())
+	return root
+}
+
+// exitStatus is an error that was already shown and only sets the status.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+const (
+	statusFailed = 1
+	statusUsage  = 2
+)
+
+// usageError marks a mistake on the command line: nothing was done.
+type usageError struct{ error }
+
+func exitCode(err error) int {
+	var status exitStatus
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &status):
+		return int(status)
+	}
+	fmt.Fprintf(os.Stderr, "error: %v\n", err)
+	if errors.As(err, &usage) {
+		return statusUsage
+	}
+	return statusFailed
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+
+	"github.com/arionkv/arion/cmd/arion/dirlock"
+	"github.com/arionkv/arion/cmd/arion/server"
+	"github.com/arionkv/arion/config"
+)
+
+func newMeta() *cobra.Command {
+	return newServe("meta", "Run a meta server", server.OpenMeta)
+}
+
+func newReplica() *cobra.Command {
+	return newServe("replica", "Run a replica server", server.OpenReplica)
+}
+
+func newServe(role, short string, open server.Open) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   role + " --config FILE",
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd.Context(), file, role, open)
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "settings, see config/samples; the environment (ARION_SECTION_KEY) wins over the file")
+	return cmd
+}
+
+// serve runs one server until ctx ends, then closes it.
+func serve(ctx context.Context, file, role string, open server.Open) error {
+	cfg, err := config.Load(file, nil)
+	if err != nil {
+		return usageError{err}
+	}
+	lock, err := dirlock.Acquire(cfg.Node.Dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+
+	log := server.NewLogger(cfg.Log)
+	log.WithFields(logrus.Fields(cfg.Effective())).Info("settings")
+	srv, err := open(ctx, cfg, log)
+	if err != nil {
+		return fmt.Errorf("start %s server on %s: %w", role, cfg.RPC.Listen, err)
+	}
+	log.WithFields(logrus.Fields{"role": role, "address": srv.Addr()}).Info("serving")
+
+	<-ctx.Done()
+	log.Info("stopping")
+	closing, cancel := context.WithTimeout(context.Background(), server.CloseTimeout)
+	defer cancel()
+	return srv.Close(closing)
+}

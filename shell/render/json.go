@@ -1,0 +1,149 @@
+package render
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"time"
+	"unicode/utf8"
+)
+
+// jsonResult writes one object per command. Rows are written as they come, so
+// a scan of any length takes no memory; what is known only at the end follows
+// them:
+//
+//	{"verb":"get","rows":[{"value":{"utf8":"x"}}],"row_count":1,
+//	 "ok":true,"code":"OK","elapsed_ms":0.8,"partition":5,"node":"…"}
+type jsonResult struct {
+	p     *Printer
+	shape Shape
+	count int
+	begun bool
+}
+
+func (r *jsonResult) Row(values ...any) error {
+	buf := r.open(nil)
+	if r.count > 0 {
+		buf = append(buf, ',')
+	}
+	r.count++
+	buf = append(buf, '{')
+	for i, value := range values {
+		buf = appendMember(buf, r.shape.Columns[i].Name, value)
+	}
+	_, err := r.p.Out.Write(append(buf, '}'))
+	return err
+}
+
+// open writes what comes before the first row.
+func (r *jsonResult) open(buf []byte) []byte {
+	if r.begun {
+		return buf
+	}
+	r.begun = true
+	buf = appendMember(append(buf, '{'), "verb", r.shape.Verb)
+	return append(buf, `,"rows":[`...)
+}
+
+func (r *jsonResult) Done(s Summary) error {
+	buf := r.closeRows()
+	code := s.Code
+	if code == "" {
+		code = "OK"
+	}
+	buf = appendMember(buf, "ok", s.Code == "")
+	buf = appendMember(buf, "code", code)
+	buf = appendElapsed(buf, s.Took)
+	for _, f := range s.Fields {
+		buf = appendMember(buf, f.Name, f.Value)
+	}
+	return r.end(appendWhere(buf, s.Where))
+}
+
+func (r *jsonResult) Fail(f Failure, took time.Duration) error {
+	buf := r.closeRows()
+	buf = appendMember(buf, "ok", false)
+	buf = appendMember(buf, "code", f.Code)
+	buf = appendElapsed(buf, took)
+	buf = append(buf, `,"error":{`...)
+	buf = appendMember(buf, "what", f.What)
+	buf = appendMember(buf, "cause", f.Cause)
+	buf = appendMember(buf, "try", f.Try)
+	buf = appendMember(buf, "exit", f.Exit)
+	return r.end(append(buf, '}'))
+}
+
+func (r *jsonResult) closeRows() []byte {
+	buf := append(r.open(nil), ']')
+	return appendMember(buf, "row_count", r.count)
+}
+
+func (r *jsonResult) end(buf []byte) error {
+	_, err := r.p.Out.Write(append(buf, '}', '\n'))
+	return err
+}
+
+func appendElapsed(buf []byte, d time.Duration) []byte {
+	return appendMember(buf, "elapsed_ms", float64(d.Microseconds())/1000)
+}
+
+func appendWhere(buf []byte, w Where) []byte {
+	if w.Table != "" {
+		buf = appendMember(buf, "table", w.Table)
+	}
+	if w.TableID != 0 {
+		buf = appendMember(buf, "table_id", w.TableID)
+		buf = appendMember(buf, "partition", w.Partition)
+	}
+	if w.Node != "" {
+		buf = appendMember(buf, "node", w.Node)
+	}
+	if w.Index != 0 {
+		buf = appendMember(buf, "index", w.Index)
+	}
+	return buf
+}
+
+// appendMember writes "name":value, with a comma unless it opens an object.
+func appendMember(buf []byte, name string, value any) []byte {
+	if last := buf[len(buf)-1]; last != '{' {
+		buf = append(buf, ',')
+	}
+	buf = appendJSON(buf, name)
+	return appendJSON(append(buf, ':'), jsonValue(value))
+}
+
+func appendJSON(buf []byte, value any) []byte {
+	// The values are strings, numbers, booleans and small maps: no error.
+	text, err := json.Marshal(value)
+	if err != nil {
+		text = []byte("null")
+	}
+	return append(buf, text...)
+}
+
+// jsonValue gives what stands for a value in JSON. Keys and values are objects:
+// "utf8" alone when they are text; otherwise "b64" has the bytes and "utf8" a
+// readable stand-in.
+func jsonValue(value any) any {
+	switch v := value.(type) {
+	case Bytes:
+		if utf8.Valid(v) {
+			return jsonBytes{UTF8: string(v)}
+		}
+		return jsonBytes{UTF8: string(v), B64: base64.StdEncoding.EncodeToString(v)}
+	case []string:
+		if v == nil {
+			return []string{}
+		}
+	case time.Time:
+		return v.Format(time.RFC3339)
+	case time.Duration:
+		return float64(v.Microseconds()) / 1000
+	}
+	return value
+}
+
+type jsonBytes struct {
+	UTF8 string `json:"utf8"`
+	B64  string `json:"b64,omitempty"`
+}
