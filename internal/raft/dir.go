@@ -1,0 +1,204 @@
+package raft
+
+import (
+	"crypto/md5"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/lni/dragonboat/v4/config"
+	"github.com/lni/dragonboat/v4/raftpb"
+	"github.com/lni/vfs"
+)
+
+// A raft directory:
+//
+//	settings.json    what must not change after the first start, by us
+//	peers.json       the address book, by us
+//	dragonboat.ds    the same by dragonboat, with the host name blanked by us
+//	NODEHOST.ID      our own target
+//	LOCK             held while open
+//	host/<deployment>/…  log and snapshots
+//
+// dragonboat would name the last one after the machine and refuse to start on a
+// machine of another name. A container that restarts has a new name and its old
+// volume, so both are switched off: see stableFS and forgetHostName.
+const (
+	settingsFile   = "settings.json"
+	settingsFormat = 1
+	flagFile       = "dragonboat.ds"
+	hostIDFile     = "NODEHOST.ID"
+	stableHostDir  = "host"
+)
+
+// settings are the choices recorded at the first start.
+type settings struct {
+	Format int `json:"format"`
+	// LogShards is the number of log stores and of the threads that write them.
+	LogShards int `json:"log_shards"`
+	// Started tells that the host has been open once. Before that, a torn file
+	// of dragonboat is the trace of a crash during the first start, not damage.
+	Started bool `json:"started"`
+}
+
+func readSettings(dir string) (settings, bool, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, settingsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return settings{}, false, nil
+	}
+	if err != nil {
+		return settings{}, false, err
+	}
+	var s settings
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return settings{}, false, fmt.Errorf("%s is damaged: %w", settingsFile, err)
+	}
+	switch {
+	case s.Format > settingsFormat:
+		return settings{}, false, fmt.Errorf("%s has format %d, this build knows up to %d", settingsFile, s.Format, settingsFormat)
+	case s.Format < 1 || s.LogShards < 1:
+		return settings{}, false, fmt.Errorf("%s makes no sense: %s", settingsFile, raw)
+	}
+	return s, true, nil
+}
+
+func writeSettings(dir string, s settings) error {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, settingsFile), append(raw, '\n'))
+}
+
+// prepareDir makes dir ready for dragonboat and returns the settings in force.
+func prepareDir(dir string, logShards int) (settings, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return settings{}, err
+	}
+	s, found, err := readSettings(dir)
+	if err != nil {
+		return settings{}, err
+	}
+	if !found {
+		if _, err := os.Stat(filepath.Join(dir, flagFile)); err == nil {
+			return settings{}, fmt.Errorf("%s holds a raft log but no %s", dir, settingsFile)
+		}
+		s = settings{Format: settingsFormat, LogShards: logShards}
+		if err := writeSettings(dir, s); err != nil {
+			return settings{}, err
+		}
+	}
+	if !s.Started {
+		if err := dropTornFiles(dir); err != nil {
+			return settings{}, err
+		}
+	}
+	return s, forgetHostName(dir)
+}
+
+// dropTornFiles removes flag files that a crash during the first start left
+// half written. dragonboat would panic on them for ever.
+func dropTornFiles(dir string) error {
+	for _, name := range []string{flagFile, hostIDFile} {
+		path := filepath.Join(dir, name)
+		_, err := readFlag(path)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if !errors.Is(err, errTornFlag) {
+			return err
+		}
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errTornFlag = errors.New("damaged flag file")
+
+// readFlag returns the body of a flag file, which follows 8 bytes of its MD5.
+func readFlag(path string) ([]byte, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) < 8 || string(raw[:8]) != string(flagSum(raw[8:])) {
+		return nil, fmt.Errorf("%s: %w", path, errTornFlag)
+	}
+	return raw[8:], nil
+}
+
+func flagSum(body []byte) []byte {
+	sum := md5.Sum(body)
+	return sum[8:]
+}
+
+// forgetHostName blanks the host name that dragonboat recorded: an empty one is
+// not checked. The file is replaced atomically, so a crash changes nothing.
+func forgetHostName(dir string) error {
+	path := filepath.Join(dir, flagFile)
+	body, err := readFlag(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var status raftpb.RaftDataStatus
+	if err := status.Unmarshal(body); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if status.Hostname == "" {
+		return nil
+	}
+	status.Hostname = ""
+	body, err = status.Marshal()
+	if err != nil {
+		return err
+	}
+	return writeFile(path, append(flagSum(body), body...))
+}
+
+// stableFS is the machine's file system, except that the directory dragonboat
+// would name after the machine always has the same name.
+type stableFS struct {
+	config.IFS
+	dir, hostName string
+}
+
+func newStableFS(dir string) (*stableFS, error) {
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("host name: %w", err)
+	}
+	return &stableFS{IFS: vfs.Default, dir: dir, hostName: name}, nil
+}
+
+// PathJoin implements vfs.FS. dragonboat joins (directory, host name, …) in one
+// call wherever it needs the place; nothing else joins these two.
+func (f *stableFS) PathJoin(elem ...string) string {
+	if len(elem) > 2 && elem[0] == f.dir && elem[1] == f.hostName {
+		elem = append([]string{f.dir, stableHostDir}, elem[2:]...)
+	}
+	return filepath.Join(elem...)
+}
+
+// strayFiles are dragonboat's tuning files. It reads them from the working
+// directory when the process starts, before any of our code can object.
+var strayFiles = []string{"dragonboat-hard-settings.json", "dragonboat-soft-settings.json"}
+
+// checkWorkingDir refuses to run under tuning files: they change the format of
+// the log and timings this package relies on, from a place nobody looks at.
+func checkWorkingDir() error {
+	for _, name := range strayFiles {
+		if _, err := os.Stat(name); err == nil {
+			wd, _ := os.Getwd()
+			return fmt.Errorf("%s in the working directory %s changes how raft stores data: remove it", name, wd)
+		}
+	}
+	return nil
+}
