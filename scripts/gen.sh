@@ -29,6 +29,10 @@ for package in rrdb admin arion; do
 		-e 's/make\((\[\][^,]+), 0, size\)/make(\1, 0, thrift.PreallocSize(size))/' \
 		-e 's/make\((map\[.*), size\)/make(\1, thrift.PreallocSize(size))/' \
 		"$out/$package"/*.go
+	# An optional field with a default counts as set from the start in C++, so
+	# its peers always write it and ours do too. Go would leave the default out.
+	sed -i -E 's/^[[:space:]]+return p\.[A-Za-z0-9]+ != [A-Za-z0-9]+_[A-Za-z0-9]+_DEFAULT$/\treturn true/' \
+		"$out/$package"/*.go
 	# Guards against unused imports; our files use all of theirs, and idl/base
 	# has no such name.
 	rm "$out/$package/GoUnusedProtection__.go" "$out/$package"/*-consts.go
