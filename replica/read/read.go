@@ -1,0 +1,213 @@
+// Package read holds the semantics of the rrdb service's reads.
+//
+// Every request is bounded three ways: rows examined, bytes returned and time.
+// Rows come in pages, one crossing into the engine each, sized by what the
+// request can still use; values are not copied where only headers matter.
+// Responses own their memory: they alias neither pages nor request buffers.
+//
+// An error returned beside a response means that the engine failed. The
+// response says so to the client; the error is for the log and the metrics.
+package read
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/arionkv/arion/idl/base"
+	"github.com/arionkv/arion/idl/code"
+	"github.com/arionkv/arion/idl/key"
+	"github.com/arionkv/arion/idl/rrdb"
+	"github.com/arionkv/arion/replica/engine"
+	"github.com/arionkv/arion/replica/record"
+)
+
+// Source is what reads need of an engine.Engine.
+type Source interface {
+	Get(key, dst []byte) (value []byte, found bool, err error)
+	MultiGet(keys [][]byte, p *engine.Page) error
+	NewIter(o engine.IterOptions) (engine.Iter, error)
+}
+
+// View is the state one request reads.
+type View struct {
+	Engine Source
+	// NowSec decides expiry, in seconds since 2016. Clients compare TTLs with
+	// what they wrote, so it is the wall clock, not the partition clock.
+	NowSec uint32
+	Limits Limits
+	// PartitionCount, if positive, says that the table validates hashes: scans
+	// that ask for it skip records of other partitions.
+	PartitionCount int32
+}
+
+// Limits bound one request. They are part of the protocol's behaviour: clients
+// learn from the reply that a limit was hit and go on from there.
+type Limits struct {
+	// Rows is the most records a multi_get returns.
+	Rows int
+	// Examined is the most records a multi_get looks at in range mode, filtered
+	// and expired ones included.
+	Examined int
+	// Bytes is where multi_get and batch_get stop. The record that crosses the
+	// line is still returned, so that every call makes progress.
+	Bytes int
+	// ScanRows is the largest scan batch and what get_scanner examines at most.
+	ScanRows int
+	// ScanBytes ends a scan batch early, so that wide records do not make
+	// replies of a size that no client expects.
+	ScanBytes int
+	// Time bounds one range read, 0 = none.
+	Time time.Duration
+}
+
+// DefaultLimits are those of Pegasus; ScanBytes is our own.
+func DefaultLimits() Limits {
+	return Limits{
+		Rows: 3000, Examined: 3000, Bytes: 30 << 20,
+		ScanRows: 1000, ScanBytes: 4 << 20,
+		Time: 30 * time.Second,
+	}
+}
+
+// Reader answers the reads of one partition. It is safe for concurrent use; the
+// fields do not change after the first call.
+type Reader struct {
+	// TableID, PartitionIndex and Server ("ip:port") go into replies.
+	TableID, PartitionIndex int32
+	Server                  string
+	// Contexts holds the partition's open scans.
+	Contexts *Contexts
+	// Clock measures time limits; nil means time.Now.
+	Clock func() time.Time
+}
+
+// getReply saves an allocation per get.
+type getReply struct {
+	rrdb.ReadResponse
+	value base.Blob
+}
+
+// Get answers a get. The value is read into dst, as append would do, and the
+// response aliases it; dst may be nil.
+func (r *Reader) Get(v View, encoded, dst []byte) (*rrdb.ReadResponse, error) {
+	reply := &getReply{ReadResponse: rrdb.ReadResponse{
+		AppID: r.TableID, PartitionIndex: r.PartitionIndex, Server: r.Server,
+	}}
+	reply.Value = &reply.value
+	_, value, status, err := r.live(v, encoded, dst)
+	reply.Error, reply.value.Data = int32(status), value
+	return &reply.ReadResponse, err
+}
+
+// TTL answers a ttl: seconds to live, or -1 without expiry. A record that
+// expires later than int32 can say shows the wrapped number, as Pegasus does.
+func (r *Reader) TTL(v View, encoded []byte) (*rrdb.TTLResponse, error) {
+	s := getScratch()
+	defer putScratch(s)
+	h, _, status, err := r.live(v, encoded, s.buf[:0])
+	resp := &rrdb.TTLResponse{
+		Error: int32(status), AppID: r.TableID, PartitionIndex: r.PartitionIndex, Server: r.Server,
+	}
+	switch {
+	case status != code.StatusOK:
+	case h.Expire == 0:
+		resp.TTLSeconds = -1
+	default:
+		resp.TTLSeconds = int32(h.Expire - v.NowSec)
+	}
+	return resp, err
+}
+
+// live reads a record into dst. The status is NotFound for an expired one.
+func (r *Reader) live(v View, encoded, dst []byte) (record.Header, []byte, code.Status, error) {
+	if _, _, err := key.Decode(encoded); err != nil {
+		return record.Header{}, nil, code.StatusInvalidArgument, nil
+	}
+	start := len(dst)
+	stored, found, err := v.Engine.Get(encoded, dst)
+	if err != nil {
+		return record.Header{}, nil, statusOf(err), fmt.Errorf("get %x: %w", encoded, err)
+	}
+	if !found {
+		return record.Header{}, nil, code.StatusNotFound, nil
+	}
+	h, value, err := decodeRecord(encoded, stored[start:])
+	switch {
+	case err != nil:
+		return h, nil, statusOf(err), err
+	case h.ExpiredAt(v.NowSec):
+		return h, nil, code.StatusNotFound, nil
+	}
+	return h, value, code.StatusOK, nil
+}
+
+// decodeRecord is record.Decode with the error an operator needs.
+func decodeRecord(encoded, stored []byte) (record.Header, []byte, error) {
+	h, value, err := record.Decode(stored)
+	if err != nil {
+		return h, nil, fmt.Errorf("record %x: %w: %w", encoded, engine.ErrCorruption, err)
+	}
+	return h, value, nil
+}
+
+// statusOf says to a client what an engine's error means.
+func statusOf(err error) code.Status {
+	switch {
+	case err == nil:
+		return code.StatusOK
+	case errors.Is(err, engine.ErrCorruption):
+		return code.StatusCorruption
+	case errors.Is(err, engine.ErrClosed):
+		return code.StatusShutdownInProgress
+	}
+	return code.StatusIOError
+}
+
+// timer tells when a request has used up its time.
+type timer struct {
+	clock    func() time.Time
+	deadline time.Time
+}
+
+func (r *Reader) timer(limit time.Duration) timer {
+	t := timer{clock: r.Clock}
+	if t.clock == nil {
+		t.clock = time.Now
+	}
+	if limit > 0 {
+		t.deadline = t.clock().Add(limit)
+	}
+	return t
+}
+
+func (t timer) late() bool { return !t.deadline.IsZero() && !t.clock().Before(t.deadline) }
+
+// scratch is memory that lives for one request.
+type scratch struct {
+	page  engine.Page
+	picks []int    // rows of page to return
+	keys  [][]byte // encoded keys of a lookup
+	buf   []byte
+	peak  int // most bytes page has held: it never shrinks
+}
+
+// filled is called whenever page was.
+func (s *scratch) filled() { s.peak = max(s.peak, s.page.Bytes()) }
+
+// maxIdleScratch is the largest scratch kept for the next request: a page and
+// some; one huge record must not stay in memory for good.
+const maxIdleScratch = 4 * pageBytes
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func getScratch() *scratch { return scratches.Get().(*scratch) }
+
+func putScratch(s *scratch) {
+	if s.peak+cap(s.buf) > maxIdleScratch {
+		return
+	}
+	clear(s.keys)
+	scratches.Put(s)
+}
