@@ -753,7 +753,7 @@ func (p *PartitionBulkLoadState) GetIsPaused() bool {
 	return p.IsPaused
 }
 func (p *PartitionBulkLoadState) IsSetDownloadProgress() bool {
-	return p.DownloadProgress != PartitionBulkLoadState_DownloadProgress_DEFAULT
+	return true
 }
 
 func (p *PartitionBulkLoadState) IsSetDownloadStatus() bool {
@@ -761,15 +761,15 @@ func (p *PartitionBulkLoadState) IsSetDownloadStatus() bool {
 }
 
 func (p *PartitionBulkLoadState) IsSetIngestStatus() bool {
-	return p.IngestStatus != PartitionBulkLoadState_IngestStatus_DEFAULT
+	return true
 }
 
 func (p *PartitionBulkLoadState) IsSetIsCleanedUp() bool {
-	return p.IsCleanedUp != PartitionBulkLoadState_IsCleanedUp_DEFAULT
+	return true
 }
 
 func (p *PartitionBulkLoadState) IsSetIsPaused() bool {
-	return p.IsPaused != PartitionBulkLoadState_IsPaused_DEFAULT
+	return true
 }
 
 func (p *PartitionBulkLoadState) Read(ctx context.Context, iprot thrift.TProtocol) error {

@@ -272,7 +272,7 @@ func (p *DuplicationAddRequest) GetRemoteReplicaCount() int32 {
 	return *p.RemoteReplicaCount
 }
 func (p *DuplicationAddRequest) IsSetIsDuplicatingCheckpoint() bool {
-	return p.IsDuplicatingCheckpoint != DuplicationAddRequest_IsDuplicatingCheckpoint_DEFAULT
+	return true
 }
 
 func (p *DuplicationAddRequest) IsSetRemoteAppName() bool {

@@ -1699,15 +1699,15 @@ func (p *AppInfo) GetAtomicIdempotent() bool {
 	return p.AtomicIdempotent
 }
 func (p *AppInfo) IsSetDuplicating() bool {
-	return p.Duplicating != AppInfo_Duplicating_DEFAULT
+	return true
 }
 
 func (p *AppInfo) IsSetIsBulkLoading() bool {
-	return p.IsBulkLoading != AppInfo_IsBulkLoading_DEFAULT
+	return true
 }
 
 func (p *AppInfo) IsSetAtomicIdempotent() bool {
-	return p.AtomicIdempotent != AppInfo_AtomicIdempotent_DEFAULT
+	return true
 }
 
 func (p *AppInfo) Read(ctx context.Context, iprot thrift.TProtocol) error {

@@ -917,7 +917,7 @@ func (p *CreateAppOptions) GetAtomicIdempotent() bool {
 	return p.AtomicIdempotent
 }
 func (p *CreateAppOptions) IsSetAtomicIdempotent() bool {
-	return p.AtomicIdempotent != CreateAppOptions_AtomicIdempotent_DEFAULT
+	return true
 }
 
 func (p *CreateAppOptions) Read(ctx context.Context, iprot thrift.TProtocol) error {
@@ -6448,7 +6448,7 @@ func (p *ConfigurationBalancerRequest) IsSetGpid() bool {
 }
 
 func (p *ConfigurationBalancerRequest) IsSetForce() bool {
-	return p.Force != ConfigurationBalancerRequest_Force_DEFAULT
+	return true
 }
 
 func (p *ConfigurationBalancerRequest) IsSetBalanceType() bool {

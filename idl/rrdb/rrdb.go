@@ -7496,7 +7496,7 @@ func (p *GetScannerRequest) IsSetFullScan() bool {
 }
 
 func (p *GetScannerRequest) IsSetOnlyReturnCount() bool {
-	return p.OnlyReturnCount != GetScannerRequest_OnlyReturnCount_DEFAULT
+	return true
 }
 
 func (p *GetScannerRequest) Read(ctx context.Context, iprot thrift.TProtocol) error {
