@@ -168,16 +168,18 @@ func AppendRequest(dst []byte, h *Header, arg Message) []byte {
 // is a fault of the caller; the peer then gets ERR_UNKNOWN without a result.
 func AppendReply(dst []byte, h *Header, errName string, result Message) []byte {
 	w := getWriter(dst)
-	write := writeTHFTReply
-	if h.Proto == ProtoRDSN {
-		write = writeRDSNReply
-	}
-	start := len(dst)
-	if err := write(w, h, errName, result); err != nil {
-		w.Buf = w.Buf[:start]
-		_ = write(w, h, errUnknown, nil)
+	if err := writeReply(w, h, errName, result); err != nil {
+		w.Buf = w.Buf[:len(dst)]
+		_ = writeReply(w, h, errUnknown, nil)
 	}
 	return putWriter(w)
+}
+
+func writeReply(w *binproto.Writer, h *Header, errName string, result Message) error {
+	if h.Proto == ProtoRDSN {
+		return writeRDSNReply(w, h, errName, result)
+	}
+	return writeTHFTReply(w, h, errName, result)
 }
 
 // ReplySize is RequestSize for the reply to a request of form p.
