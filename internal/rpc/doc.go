@@ -42,5 +42,5 @@
 //	budget.go   bytes held by the process
 //	request.go  what a handler sees
 //	httpside.go HTTP connections handed to net/http
-//	pool.go     calls to other servers; peer.go and link.go below it
+//	pool.go     calls to other servers: remote.go is one of them, link.go a connection
 package rpc
