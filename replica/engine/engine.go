@@ -98,6 +98,9 @@ type IterOptions struct {
 	// ValuePrefix, if positive, cuts values to their first bytes. A walk that
 	// needs only headers passes record.HeaderLen and copies no values.
 	ValuePrefix int
+	// Bulk marks a walk over much data that is not read again soon: it reads
+	// ahead and leaves the block cache alone.
+	Bulk bool
 	// Label names the iterator in errors of Close.
 	Label string
 }

@@ -1,0 +1,179 @@
+// Point reads, writes, maintenance and figures.
+#include "db.h"
+
+#include <rocksdb/options.h>
+#include <rocksdb/write_batch.h>
+#include <rocksdb/write_buffer_manager.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+using rocksdb::DB;
+using rocksdb::PinnableSlice;
+using rocksdb::Slice;
+using rocksdb::Status;
+
+static constexpr uint32_t kMissing = ~uint32_t{0};  // engine.Missing
+
+arion_result Result(const Status& s, uint64_t n) {
+  if (s.ok()) return Ok(n);
+  return {0, strdup(s.ToString().c_str()), ARION_ERROR};
+}
+
+void arion_set_clock(arion_db* d, uint32_t sec) {
+  uint32_t old = d->filter->clock.load(std::memory_order_relaxed);
+  while (old < sec && !d->filter->clock.compare_exchange_weak(old, sec, std::memory_order_release)) {
+  }
+}
+
+arion_result arion_background_error(arion_db* d) { return Result(d->errors->Get()); }
+
+arion_result arion_get(arion_db* d, const char* key, size_t key_len, char* buf, size_t cap) {
+  PinnableSlice value;
+  const Status s = d->db->Get(rocksdb::ReadOptions(), d->db->DefaultColumnFamily(), View(key, key_len), &value);
+  if (s.IsNotFound()) return {0, nullptr, ARION_NOT_FOUND};
+  if (!s.ok()) return Result(s);
+  if (value.size() > cap) return {value.size(), nullptr, ARION_TOO_SMALL};
+  memcpy(buf, value.data(), value.size());
+  return Ok(value.size());
+}
+
+struct arion_values {
+  std::vector<Slice> keys;
+  std::vector<PinnableSlice> values;
+  std::vector<Status> statuses;
+
+  // Looks up all keys at one sequence number; the first failure is the result.
+  Status Load(DB* db) {
+    values.resize(keys.size());
+    statuses.resize(keys.size());
+    db->MultiGet(rocksdb::ReadOptions(), db->DefaultColumnFamily(), keys.size(), keys.data(), values.data(),
+                 statuses.data());
+    for (const Status& s : statuses) {
+      if (!s.ok() && !s.IsNotFound()) return s;
+    }
+    return Status::OK();
+  }
+
+  uint64_t Bytes() const {
+    uint64_t n = 0;
+    for (size_t i = 0; i < values.size(); i++) n += statuses[i].ok() ? values[i].size() : 0;
+    return n;
+  }
+
+  void Copy(char* buf, arion_row* rows) const {
+    uint32_t off = 0;
+    for (size_t i = 0; i < values.size(); i++) {
+      if (!statuses[i].ok()) {
+        rows[i] = {off, 0, kMissing};
+        continue;
+      }
+      const auto len = static_cast<uint32_t>(values[i].size());
+      memcpy(buf + off, values[i].data(), len);
+      rows[i] = {off, 0, len};
+      off += len;
+    }
+  }
+};
+
+arion_result arion_multi_get(arion_db* d, const char* keys, const uint32_t* lens, size_t n, char* buf, size_t cap,
+                             arion_row* rows, arion_values** held) {
+  auto v = std::make_unique<arion_values>();
+  v->keys.reserve(n);
+  for (size_t i = 0; i < n; keys += lens[i], i++) v->keys.push_back(View(keys, lens[i]));
+  const Status s = v->Load(d->db);
+  if (!s.ok()) return Result(s);
+  const uint64_t bytes = v->Bytes();
+  if (bytes > UINT32_MAX) return Result(Status::InvalidArgument("multi-get of more than 4 GiB"));  // arion_row.off
+  if (bytes > cap) {
+    *held = v.release();
+    return {bytes, nullptr, ARION_TOO_SMALL};
+  }
+  v->Copy(buf, rows);
+  return Ok(bytes);
+}
+
+void arion_values_copy(arion_values* held, char* buf, arion_row* rows) {
+  if (buf != nullptr) held->Copy(buf, rows);
+  delete held;
+}
+
+arion_result arion_apply(arion_db* d, const char* repr, size_t len) {
+  rocksdb::WriteBatch batch(std::string(repr, len));
+  rocksdb::WriteOptions o;
+  o.disableWAL = true;
+  return Result(d->db->Write(o, &batch), d->budget->mutable_memtable_memory_usage());
+}
+
+arion_result arion_flush(arion_db* d, int wait) {
+  rocksdb::FlushOptions o;
+  o.wait = wait != 0;
+  // Otherwise a flush first waits until compaction has caught up, and the caller
+  // is raft's Sync.
+  o.allow_write_stall = true;
+  return Result(d->db->Flush(o));
+}
+
+struct arion_flag {
+  std::atomic<bool> set{false};
+};
+
+arion_flag* arion_flag_new(void) { return new arion_flag; }
+void arion_flag_set(arion_flag* f) { f->set.store(true); }
+void arion_flag_free(arion_flag* f) { delete f; }
+
+arion_result arion_compact(arion_db* d, const char* from, size_t from_len, const char* to, size_t to_len,
+                           arion_flag* cancel) {
+  rocksdb::CompactRangeOptions o;
+  o.exclusive_manual_compaction = false;
+  // Rewrites the last level too, where most expired records lie, but not what
+  // this very compaction put there.
+  o.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  o.canceled = &cancel->set;
+  const Slice begin = View(from, from_len), end = View(to, to_len);
+  return Result(d->db->CompactRange(o, &begin, &end));
+}
+
+arion_result arion_reconsider(arion_db* d, uint64_t periodic_compaction_sec) {
+  return Result(d->db->SetOptions({{"periodic_compaction_seconds", std::to_string(periodic_compaction_sec)}}));
+}
+
+static uint64_t IntProperty(DB* db, const std::string& name) {
+  uint64_t v = 0;
+  db->GetIntProperty(name, &v);
+  return v;
+}
+
+static uint64_t FilesAt(DB* db, int level) {
+  std::string v;
+  db->GetProperty(DB::Properties::kNumFilesAtLevelPrefix + std::to_string(level), &v);
+  return strtoull(v.c_str(), nullptr, 10);
+}
+
+uint64_t arion_active_memtable_bytes(arion_db* d) {
+  return IntProperty(d->db, DB::Properties::kCurSizeActiveMemTable);
+}
+
+void arion_get_stats(arion_db* d, arion_stats* out) {
+  using P = DB::Properties;
+  DB* db = d->db;
+  out->size_bytes = IntProperty(db, P::kLiveSstFilesSize);
+  out->estimated_keys = IntProperty(db, P::kEstimateNumKeys);
+  out->memtable_bytes = IntProperty(db, P::kCurSizeAllMemTables);
+  out->memtable_keys = IntProperty(db, P::kNumEntriesActiveMemTable) + IntProperty(db, P::kNumEntriesImmMemTables);
+  out->level0_files = FilesAt(db, 0);
+  out->table_files = 0;
+  for (int level = 0; level < db->NumberLevels(); level++) out->table_files += FilesAt(db, level);
+  out->table_reader_bytes = IntProperty(db, P::kEstimateTableReadersMem);
+  out->pending_compaction_bytes = IntProperty(db, P::kEstimatePendingCompactionBytes);
+  out->running_compactions = IntProperty(db, P::kNumRunningCompactions);
+  out->running_flushes = IntProperty(db, P::kNumRunningFlushes);
+  out->filter_dropped = d->filter->dropped.load(std::memory_order_relaxed);
+  out->write_delayed = IntProperty(db, P::kActualDelayedWriteRate) > 0;
+  out->write_stopped = IntProperty(db, P::kIsWriteStopped);
+}
+
+int arion_filter_drops(const char* key, size_t key_len, const char* value, size_t value_len, uint32_t clock) {
+  return arion::FilterDrops(View(key, key_len), View(value, value_len), clock);
+}

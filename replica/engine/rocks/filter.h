@@ -1,0 +1,30 @@
+// The compaction filter and the prefix extractor: what C++ knows of our formats.
+#ifndef ARION_ROCKS_FILTER_H
+#define ARION_ROCKS_FILTER_H
+
+#include <rocksdb/compaction_filter.h>
+#include <rocksdb/slice_transform.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+namespace arion {
+
+// What the threads of one database share with Go.
+struct FilterState {
+  std::atomic<uint32_t> clock{0};
+  std::atomic<uint64_t> dropped{0};
+};
+
+// Whether a record may be discarded under clock. Twin of engine.FilterDrop.
+bool FilterDrops(const rocksdb::Slice& key, const rocksdb::Slice& value, uint32_t clock);
+
+std::shared_ptr<rocksdb::CompactionFilterFactory> NewFilterFactory(std::shared_ptr<FilterState> state);
+
+// u16 length and hash key, the common prefix of all records of a hash key.
+std::shared_ptr<const rocksdb::SliceTransform> HashKeyPrefix();
+
+}  // namespace arion
+
+#endif

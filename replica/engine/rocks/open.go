@@ -1,0 +1,101 @@
+package rocks
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/linxGnu/grocksdb"
+
+	"github.com/arionkv/arion/replica/engine"
+)
+
+// Open opens or creates the database in dir. The parent of a new dir is synced.
+func (o *Opener) Open(dir string, opts engine.Options) (engine.Engine, error) {
+	s := &store{dir: dir, opener: o}
+	s.closed.Store(true) // the keeper sees it before it is open
+	err := o.admit(s)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, err)
+	}
+	if err = prepare(dir, opts.MustExist); err != nil {
+		err = fmt.Errorf("open %s: %w", dir, err)
+	} else {
+		err = s.open(opts)
+	}
+	if err != nil {
+		o.forget(s)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *store) open(opts engine.Options) error {
+	s.options = s.opener.options.Clone()
+	s.options.SetCreateIfMissing(!opts.MustExist)
+	s.c = C.arion_db_new(handle(s.options))
+	db, err := grocksdb.OpenDb(s.options, s.dir)
+	if err != nil {
+		s.options.Destroy()
+		C.arion_db_free(s.c)
+		return statusError("open", s.dir, err.Error())
+	}
+	s.db = db
+	C.arion_db_attach(s.c, handle(db))
+	s.life, s.end = context.WithCancel(context.Background())
+	s.closed.Store(false)
+	return nil
+}
+
+// prepare makes sure that RocksDB does not create an empty database where one
+// was lost: without CURRENT it would, even beside tables full of data.
+func prepare(dir string, mustExist bool) error {
+	_, err := os.Stat(filepath.Join(dir, "CURRENT"))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if tables, _ := filepath.Glob(filepath.Join(dir, "*.sst")); len(tables) > 0 {
+		return fmt.Errorf("%w: tables without a CURRENT file", engine.ErrCorruption)
+	}
+	if mustExist {
+		return engine.ErrNotExist
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+// Checkpoint implements engine.Engine.
+func (s *store) Checkpoint(dir string) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	cp, err := s.db.NewCheckpoint()
+	if err != nil {
+		return statusError("checkpoint", dir, err.Error())
+	}
+	defer cp.Destroy()
+	const flushFirst = 0 // size of the log from which on to flush: there is no log
+	if err := cp.CreateCheckpoint(dir, flushFirst); err != nil {
+		return statusError("checkpoint", dir, err.Error())
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+// syncDir makes names created in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.Close() }()
+	return d.Sync()
+}
