@@ -96,8 +96,11 @@ func (r *Reader) Get(v View, encoded, dst []byte) (*rrdb.ReadResponse, error) {
 		AppID: r.TableID, PartitionIndex: r.PartitionIndex, Server: r.Server,
 	}}
 	reply.Value = &reply.value
-	_, value, status, err := r.live(v, encoded, dst)
-	reply.Error, reply.value.Data = int32(status), value
+	_, stored, status, err := r.live(v, encoded, dst)
+	reply.Error = int32(status)
+	if status == code.StatusOK {
+		reply.value.Data = stored[len(dst)+record.HeaderLen:]
+	}
 	return &reply.ReadResponse, err
 }
 
@@ -106,7 +109,8 @@ func (r *Reader) Get(v View, encoded, dst []byte) (*rrdb.ReadResponse, error) {
 func (r *Reader) TTL(v View, encoded []byte) (*rrdb.TTLResponse, error) {
 	s := getScratch()
 	defer putScratch(s)
-	h, _, status, err := r.live(v, encoded, s.buf[:0])
+	h, stored, status, err := r.live(v, encoded, s.buf[:0])
+	s.buf = stored
 	resp := &rrdb.TTLResponse{
 		Error: int32(status), AppID: r.TableID, PartitionIndex: r.PartitionIndex, Server: r.Server,
 	}
@@ -120,27 +124,27 @@ func (r *Reader) TTL(v View, encoded []byte) (*rrdb.TTLResponse, error) {
 	return resp, err
 }
 
-// live reads a record into dst. The status is NotFound for an expired one.
+// live appends the stored bytes of a record to dst. The status is NotFound for
+// an expired one.
 func (r *Reader) live(v View, encoded, dst []byte) (record.Header, []byte, code.Status, error) {
 	if _, _, err := key.Decode(encoded); err != nil {
-		return record.Header{}, nil, code.StatusInvalidArgument, nil
+		return record.Header{}, dst, code.StatusInvalidArgument, nil
 	}
-	start := len(dst)
 	stored, found, err := v.Engine.Get(encoded, dst)
 	if err != nil {
-		return record.Header{}, nil, statusOf(err), fmt.Errorf("get %x: %w", encoded, err)
+		return record.Header{}, dst, statusOf(err), fmt.Errorf("get %x: %w", encoded, err)
 	}
 	if !found {
-		return record.Header{}, nil, code.StatusNotFound, nil
+		return record.Header{}, dst, code.StatusNotFound, nil
 	}
-	h, value, err := decodeRecord(encoded, stored[start:])
+	h, _, err := decodeRecord(encoded, stored[len(dst):])
 	switch {
 	case err != nil:
-		return h, nil, statusOf(err), err
+		return h, stored, statusOf(err), err
 	case h.ExpiredAt(v.NowSec):
-		return h, nil, code.StatusNotFound, nil
+		return h, stored, code.StatusNotFound, nil
 	}
-	return h, value, code.StatusOK, nil
+	return h, stored, code.StatusOK, nil
 }
 
 // decodeRecord is record.Decode with the error an operator needs.
