@@ -62,9 +62,9 @@ func thft1Size(b []byte) (n, need int, err error) {
 }
 
 func parseTHFTRequest(b []byte) (h Header, args []byte, err error) {
-	body := b[thft0Len:]
+	var body []byte
 	if binary.BigEndian.Uint32(b[4:]) == 0 {
-		h = thft0Header(b)
+		h, body = thft0Header(b), b[thft0Len:]
 	} else {
 		metaEnd := thft1Len + int(binary.BigEndian.Uint32(b[8:]))
 		body = b[metaEnd:]
