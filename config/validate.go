@@ -129,6 +129,8 @@ func (c *Config) validateMeta(p *Problems) {
 func (c *Config) validateReplica(p *Problems) {
 	p.sizeAtLeast("replica.block_cache", c.Replica.BlockCache, MB)
 	p.sizeAtLeast("replica.write_buffer", c.Replica.WriteBuffer, 4*MB)
+	p.check(c.Replica.BlockCache > c.Replica.WriteBuffer, "replica.block_cache",
+		"%s must exceed replica.write_buffer %s, which is counted in it", c.Replica.BlockCache, c.Replica.WriteBuffer)
 	p.check(c.Replica.BackgroundJobs >= 1 && c.Replica.BackgroundJobs <= 64, "replica.background_jobs",
 		"%d is not between 1 and 64", c.Replica.BackgroundJobs)
 	p.oneOf("replica.read_consistency", c.Replica.ReadConsistency, ReadLease, ReadIndex)
