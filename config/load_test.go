@@ -110,12 +110,12 @@ func TestMistypedEnvironment(t *testing.T) {
 func TestTypedOverrides(t *testing.T) {
 	c, err := Load("", map[string]any{
 		"meta.servers":        []string{"127.0.0.1:1601"},
-		"replica.block_cache": "32MB",
+		"replica.block_cache": "96MB",
 		"rpc.listen":          "127.0.0.1:1801",
 	})
 	require.NoError(t, err)
 	require.Equal(t, []string{"127.0.0.1:1601"}, c.Meta.Servers)
-	require.Equal(t, 32*MB, c.Replica.BlockCache)
+	require.Equal(t, 96*MB, c.Replica.BlockCache)
 }
 
 func TestValidateReportsEverything(t *testing.T) {
