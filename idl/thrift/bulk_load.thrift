@@ -1,3 +1,5 @@
+// Loading prepared files into a table.
+
 namespace go admin
 
 include "dsn.thrift"
@@ -28,6 +30,7 @@ enum bulk_load_control_type {
   BLC_FORCE_CANCEL = 3,
 }
 
+// RPC_CM_START_BULK_LOAD
 struct start_bulk_load_request {
   1: string app_name
   2: string cluster_name
@@ -41,14 +44,16 @@ struct start_bulk_load_response {
   2: string hint_msg
 }
 
+// One replica.
 struct partition_bulk_load_state {
-  1: optional i32 download_progress = 0
+  1: optional i32 download_progress = 0  // percent
   2: optional dsn.error_code download_status
   3: optional ingestion_status ingest_status = ingestion_status.IS_INVALID
   4: optional bool is_cleaned_up = false
   5: optional bool is_paused = false
 }
 
+// RPC_CM_CONTROL_BULK_LOAD
 struct control_bulk_load_request {
   1: string app_name
   2: bulk_load_control_type type
@@ -59,10 +64,12 @@ struct control_bulk_load_response {
   2: optional string hint_msg
 }
 
+// RPC_CM_QUERY_BULK_LOAD_STATUS
 struct query_bulk_load_request {
   1: string app_name
 }
 
+// The lists have one entry per partition.
 struct query_bulk_load_response {
   1: dsn.error_code err
   2: string app_name
@@ -75,6 +82,7 @@ struct query_bulk_load_response {
   9: optional list<map<dsn.host_port,partition_bulk_load_state>> hp_bulk_load_states
 }
 
+// RPC_CM_CLEAR_BULK_LOAD: forget the outcome of the last load.
 struct clear_bulk_load_state_request {
   1: string app_name
 }

@@ -1,7 +1,11 @@
+// The state of one replica.
+
 namespace go admin
 
 include "dsn.thrift"
 
+// Role of a replica. Followers are PS_SECONDARY, replicas that still catch up
+// PS_POTENTIAL_SECONDARY.
 enum partition_status {
   PS_INVALID = 0,
   PS_INACTIVE = 1,
@@ -20,6 +24,7 @@ enum split_status {
   CANCELING = 4,
 }
 
+// Between servers only.
 enum disk_status {
   NORMAL = 0,
   SPACE_INSUFFICIENT = 1,
@@ -35,9 +40,9 @@ enum manual_compaction_status {
 
 struct replica_info {
   1: dsn.gpid pid
-  2: i64 ballot
+  2: i64 ballot                 // the term, for Arion
   3: partition_status status
-  4: i64 last_committed_decree
+  4: i64 last_committed_decree  // log indexes
   5: i64 last_prepared_decree
   6: i64 last_durable_decree
   7: string app_type

@@ -1,3 +1,5 @@
+// The authentication handshake.
+
 namespace go admin
 
 include "dsn.thrift"
@@ -16,11 +18,13 @@ enum negotiation_status {
   SASL_AUTH_FAIL = 10,
 }
 
+// RPC_NEGOTIATION
 struct negotiation_request {
   1: negotiation_status status
   2: dsn.blob msg
 }
 
+// With authentication off: SASL_AUTH_DISABLE and an empty msg.
 struct negotiation_response {
   1: negotiation_status status
   2: dsn.blob msg

@@ -1,6 +1,8 @@
+// Enums that several files share.
+
 namespace go admin
 
-
+// How a pattern selects table names.
 enum pattern_match_type {
   PMT_INVALID = 0,
   PMT_MATCH_ALL = 1,
@@ -11,6 +13,7 @@ enum pattern_match_type {
   PMT_MATCH_REGEX = 6,
 }
 
+// Between servers only.
 enum checksum_type {
   CST_INVALID = 0,
   CST_NONE = 1,
