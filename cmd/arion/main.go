@@ -14,13 +14,15 @@ import (
 )
 
 func main() {
-	// The first signal asks for a clean stop; NotifyContext's stop then hands
-	// the second one back to the default, which ends the process at once.
+	os.Exit(exitCode(newRoot().Execute()))
+}
+
+// untilSignal gives a context that ends at the first SIGINT or SIGTERM, which
+// asks for a clean stop. The second one ends the process at once.
+func untilSignal() context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-
-	err := newRoot().ExecuteContext(ctx)
-	os.Exit(exitCode(err))
+	return ctx
 }
 
 func newRoot() *cobra.Command {

@@ -37,7 +37,7 @@ there again at the next start.`,
 				}
 				o.Tables = append(o.Tables, t)
 			}
-			return runOnebox(cmd.Context(), &o, flags, file)
+			return runOnebox(untilSignal(), &o, flags, file)
 		},
 	}
 	f := cmd.Flags()

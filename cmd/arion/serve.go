@@ -26,8 +26,8 @@ func newServe(role, short string, open server.Open) *cobra.Command {
 		Use:   role + " --config FILE",
 		Short: short,
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd.Context(), file, role, open)
+		RunE: func(_ *cobra.Command, _ []string) error {
+			return serve(untilSignal(), file, role, open)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "settings, see config/samples; the environment (ARION_SECTION_KEY) wins over the file")

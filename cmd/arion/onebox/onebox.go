@@ -119,11 +119,11 @@ func (b *box) config(n node) *config.Config {
 	return &c
 }
 
-// Below these RocksDB works in crumbs: a block is 4 to 16 KB and each of a
-// node's partitions wants a piece of the buffer.
+// Below these RocksDB works in crumbs: each partition of a node wants a piece of
+// the buffer. The cache must exceed the buffer, which is charged to it.
 const (
-	smallestCache  = 8 * config.MB
-	smallestBuffer = 16 * config.MB
+	smallestCache  = 32 * config.MB
+	smallestBuffer = 8 * config.MB
 )
 
 // waitReady waits until every server says that it can serve.

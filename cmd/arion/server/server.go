@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -44,19 +45,37 @@ func OpenMeta(ctx context.Context, cfg *config.Config, log *logrus.Logger) (Serv
 
 // OpenReplica starts a replica server on RocksDB.
 func OpenReplica(ctx context.Context, cfg *config.Config, log *logrus.Logger) (Server, error) {
-	opener, err := rocks.NewOpener(rocks.Settings{
-		BlockCache:     int64(cfg.Replica.BlockCache),
-		WriteBuffer:    int64(cfg.Replica.WriteBuffer),
-		BackgroundJobs: cfg.Replica.BackgroundJobs,
-	})
+	opener, err := rocks.NewOpener(engineConfig(cfg.Replica))
 	if err != nil {
 		return nil, fmt.Errorf("storage engine: %w", err)
 	}
-	return replica.Open(ctx, cfg, replica.Deps{
+	srv, err := replica.Open(ctx, cfg, replica.Deps{
 		Log:      entry(log, "replica", cfg),
 		Registry: obs.NewRegistry(),
 		Opener:   opener,
 	})
+	if err != nil {
+		return nil, errors.Join(err, opener.Close())
+	}
+	return &replicaServer{Server: srv, opener: opener}, nil
+}
+
+func engineConfig(c config.Replica) rocks.Config {
+	e := rocks.DefaultConfig()
+	e.BlockCacheBytes = uint64(c.BlockCache)
+	e.MemtablesBytes = uint64(c.WriteBuffer)
+	e.Threads = c.BackgroundJobs
+	return e
+}
+
+// replicaServer ends with the memory and threads its databases shared.
+type replicaServer struct {
+	*replica.Server
+	opener *rocks.Opener
+}
+
+func (s *replicaServer) Close(ctx context.Context) error {
+	return errors.Join(s.Server.Close(ctx), s.opener.Close())
 }
 
 func entry(log *logrus.Logger, role string, cfg *config.Config) *logrus.Entry {
