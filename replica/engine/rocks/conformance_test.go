@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/arionkv/arion/replica/engine"
 	"github.com/arionkv/arion/replica/engine/enginetest"
 )
 
@@ -20,14 +21,38 @@ func tiny() Config {
 }
 
 func newOpener(t testing.TB, c Config) *Opener {
+	t.Helper()
 	o, err := NewOpener(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, o.Close()) })
 	return o
 }
 
+// open opens a database that the end of the test closes.
+func open(t testing.TB, o *Opener, dir string) *store {
+	t.Helper()
+	e, err := o.Open(dir, engine.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, e.Close()) })
+	return e.(*store)
+}
+
 func TestConformance(t *testing.T) {
 	for name, c := range map[string]Config{"default": DefaultConfig(), "tiny": tiny()} {
 		t.Run(name, func(t *testing.T) { enginetest.Run(t, newOpener(t, c)) })
+	}
+}
+
+func TestMetamorphic(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		d    enginetest.Disturb
+	}{
+		{"default", DefaultConfig(), enginetest.Disturb{Flush: 1}},
+		{"tiny", tiny(), enginetest.Disturb{Flush: 10, Compact: 1}},
+		{"tiny reopened", tiny(), enginetest.Disturb{Flush: 5, Reopen: 1, Checkpoint: 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) { enginetest.Metamorphic(t, newOpener(t, c.cfg), c.d, 3000) })
 	}
 }
