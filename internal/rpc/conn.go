@@ -112,10 +112,11 @@ func (c *conn) handleBuffered() closeReason {
 		if reason = c.admit(); reason != "" {
 			return reason
 		}
-		if reason = c.dispatch(n); reason != "" {
+		now := c.srv.now()
+		c.flushIfDue(now)
+		if reason = c.dispatch(n, now); reason != "" {
 			return reason
 		}
-		c.flushIfDue()
 	}
 }
 
@@ -141,8 +142,8 @@ func (c *conn) nextFrame() (int, closeReason) {
 }
 
 // dispatch runs the handler of the complete frame at the front.
-func (c *conn) dispatch(n int) closeReason {
-	r := &Request{Remote: c.remote, conn: c, buf: c.takeFrame(n), start: c.srv.now()}
+func (c *conn) dispatch(n int, now int64) closeReason {
+	r := &Request{Remote: c.remote, conn: c, buf: c.takeFrame(n), start: now}
 	header, args, err := frame.ParseRequest(r.buf.b)
 	if err != nil && !errors.Is(err, frame.ErrNoArgs) {
 		r.buf.release()
@@ -212,11 +213,11 @@ func (c *conn) beginBurst() {
 }
 
 // flushIfDue keeps the first replies of a burst from waiting for the last.
-func (c *conn) flushIfDue() {
+func (c *conn) flushIfDue(now int64) {
 	c.mu.Lock()
 	due := len(c.out) >= flushBytes
 	c.mu.Unlock()
-	if due || c.srv.now()-c.burstSince > int64(flushAfter) {
+	if due || now-c.burstSince > int64(flushAfter) {
 		c.flush()
 		c.beginBurst()
 	}
@@ -311,8 +312,9 @@ func (c *conn) affordRoom() closeReason {
 	if growth == 0 {
 		return ""
 	}
+	since := c.srv.now()
 	for !c.srv.budget.tryAcquire(growth) {
-		if c.srv.now() >= c.frameDeadline() {
+		if c.srv.now()-since >= int64(c.srv.opts.FrameTimeout) {
 			return closeMemory
 		}
 		const again = 10 * time.Millisecond
@@ -324,6 +326,7 @@ func (c *conn) affordRoom() closeReason {
 		}
 	}
 	c.held += growth
+	c.partialSince += c.srv.now() - since // the wait is not the peer's fault
 	return ""
 }
 

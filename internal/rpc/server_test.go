@@ -251,10 +251,10 @@ func TestReplyLargerThanSocketBuffers(t *testing.T) {
 
 func TestSlowReader(t *testing.T) {
 	t.Run("paused", func(t *testing.T) {
-		r := newRig(t, func(o *Options) { o.MaxPendingOut = 32 << 20 })
+		r := newRig(t, func(o *Options) { o.MaxPendingOut = 8 << 20 })
 		p := r.dial(t)
 		for i := range 8 {
-			if _, err := p.Write(request(rpcBig, int32(i), &base.Int64{V: 30 << 20})); err != nil {
+			if _, err := p.Write(request(rpcBig, int32(i), &base.Int64{V: 6 << 20})); err != nil {
 				break
 			}
 		}
