@@ -1,18 +1,18 @@
 // Package command is the codec of raft log entries: what a leader proposes and
 // every replica of the partition applies.
 //
-//	 0        1                    9                   13
-//	 ┌────────┬────────────────────┬───────────────────┬──────────────
-//	 │ ver u8 │ stamp u64 BE       │ default TTL u32 BE│ ops, 1 or more
-//	 └────────┴────────────────────┴───────────────────┴──────────────
-//	  1        leader's clock,      seconds, 0 = none
-//	           unix milliseconds
+//	0        1                    9                   13
+//	┌────────┬────────────────────┬───────────────────┬──────────────
+//	│ ver u8 │ stamp u64 BE       │ default TTL u32 BE│ ops, 1 or more
+//	└────────┴────────────────────┴───────────────────┴──────────────
+//	 1        leader's clock,      seconds, 0 = none
+//	          unix milliseconds
 //
-//	 op:
-//	 ┌─────────┬────────────────┬──────────────────
-//	 │ kind u8 │ length uvarint │ payload
-//	 └─────────┴────────────────┴──────────────────
-//	            shortest form     thrift bytes of the request as received
+//	op:
+//	┌─────────┬────────────────┬──────────────────
+//	│ kind u8 │ length uvarint │ payload
+//	└─────────┴────────────────┴──────────────────
+//	           shortest form     thrift bytes of the request as received
 //
 // Everything apply may not ask its surroundings for travels in the entry: the
 // time, and the table setting in force when the leader accepted the writes. The
