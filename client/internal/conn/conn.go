@@ -1,0 +1,355 @@
+// Package conn keeps the connections to servers: one pipelined connection per
+// server and lane, dialled when first needed, with a writer that turns what many
+// callers appended into one system call, and a reader that hands replies over.
+package conn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/arionkv/arion/client/internal/wheel"
+	"github.com/arionkv/arion/client/internal/wire"
+)
+
+// Why a connection ended.
+var (
+	ErrClosed = errors.New("client is closed")
+	ErrSilent = errors.New("server fell silent")
+	ErrOpen   = errors.New("server is avoided after repeated failures")
+	errIdle   = errors.New("connection was idle")
+)
+
+// Sink receives the one outcome of a request: a reply or the loss of the
+// connection. Both are called without locks held, from the reader or from
+// whoever found the connection broken, and must not block. A request that was
+// forgotten in time gets neither.
+type Sink interface {
+	// OnReply hands over a reply, whose slices are valid during the call only.
+	OnReply(attempt uint32, r wire.Reply)
+	// OnLost says that no reply will come. sent is false if the request surely did
+	// not leave this process.
+	OnLost(attempt uint32, sent bool, err error)
+}
+
+const (
+	readBuffer = 64 << 10
+	// keepBuffer is the largest buffer kept for reuse after a burst.
+	keepBuffer = 1 << 20
+	// smallWrite is what the writer holds back for one turn of the scheduler, so
+	// that callers that are ready to run add to the same system call.
+	smallWrite = 16 << 10
+
+	checkEvery = 100 * time.Millisecond
+)
+
+// Conn is one connection, from the decision to dial to its end. Requests may be
+// sent at once; they leave when it is up.
+type Conn struct {
+	node  *Node
+	lane  int
+	dead  atomic.Bool
+	timer wheel.Timer
+
+	lastRead atomic.Int64 // wheel.Time
+
+	mu        sync.Mutex
+	wbuf      []byte // appended and not yet handed to the kernel
+	handed    int64  // bytes of the stream handed over before wbuf
+	pending   ring
+	err       error    // set once it ended
+	nc        net.Conn // nil while dialling
+	sleeping  bool     // the writer waits for wake
+	busySince wheel.Time
+	usedAt    wheel.Time
+	pingSeq   int32 // 0 = none outstanding
+	pingAt    wheel.Time
+
+	wake chan struct{}
+	// onUp, if set, is called once by the reader with the first reply.
+	onUp func()
+}
+
+func newConn(n *Node, lane int) *Conn {
+	now := n.pool.wheel.Now()
+	c := &Conn{node: n, lane: lane, wake: make(chan struct{}, 1), usedAt: now}
+	c.lastRead.Store(int64(now))
+	c.timer.Wake = c
+	return c
+}
+
+// Send queues a copy of frame and gives its sequence number. An error means that
+// nothing was or will be sent, and that sink will not be called.
+func (c *Conn) Send(frame []byte, sink Sink, attempt uint32) (int32, error) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return 0, c.err
+	}
+	if c.pending.n == 0 {
+		c.busySince = c.node.pool.wheel.Now()
+		c.usedAt = c.busySince
+	}
+	seq := c.sendLocked(frame, sink, attempt)
+	wake := c.sleeping
+	c.sleeping = false
+	c.mu.Unlock()
+	if wake {
+		c.wake <- struct{}{}
+	}
+	return seq, nil
+}
+
+func (c *Conn) sendLocked(frame []byte, sink Sink, attempt uint32) int32 {
+	at := len(c.wbuf)
+	c.wbuf = append(c.wbuf, frame...)
+	var seq int32
+	if sink != nil {
+		seq = c.pending.add(entry{sink: sink, attempt: attempt, start: c.handed + int64(at)})
+	}
+	wire.SetSeq(c.wbuf[at:], seq)
+	return seq
+}
+
+// SendOneway queues a request that is never answered. It is dropped if the
+// connection is gone.
+func (c *Conn) SendOneway(frame []byte) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.sendLocked(frame, nil, 0)
+	wake := c.sleeping
+	c.sleeping = false
+	c.mu.Unlock()
+	if wake {
+		c.wake <- struct{}{}
+	}
+}
+
+// Forget gives up a request: its reply will be dropped. It reports whether the
+// request may have reached the server; one still in the buffer is made harmless
+// there.
+func (c *Conn) Forget(seq int32) (sent bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.pending.take(seq)
+	if !ok || e.start < c.handed {
+		return true
+	}
+	wire.Spoil(c.wbuf[e.start-c.handed:])
+	return false
+}
+
+// run dials, reads and writes until the connection ends.
+func (c *Conn) run() {
+	p := c.node.pool
+	defer p.wg.Done()
+	start := time.Now()
+	nc, err := p.dial(c.node.addr)
+	p.opts.onConnect(c.node.addr, time.Since(start), err)
+	if err != nil {
+		c.fail(fmt.Errorf("connect: %w", err), 1)
+		return
+	}
+	if !c.up(nc) {
+		nc.Close()
+		return
+	}
+	p.wg.Add(1)
+	go func() {
+		defer p.wg.Done()
+		c.read(nc)
+	}()
+	c.write(nc)
+}
+
+// up publishes the dialled connection, unless it was closed meanwhile.
+func (c *Conn) up(nc net.Conn) bool {
+	now := c.node.pool.wheel.Now()
+	c.lastRead.Store(int64(now))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return false
+	}
+	c.nc, c.busySince = nc, now
+	c.node.pool.wheel.Arm(&c.timer, now+wheel.Time(checkEvery))
+	return true
+}
+
+func (c *Conn) write(nc net.Conn) {
+	var spare []byte
+	for {
+		c.mu.Lock()
+		for len(c.wbuf) == 0 && c.err == nil {
+			c.sleeping = true
+			c.mu.Unlock()
+			<-c.wake
+			c.mu.Lock()
+		}
+		if c.err == nil && len(c.wbuf) < smallWrite {
+			c.mu.Unlock()
+			runtime.Gosched()
+			c.mu.Lock()
+		}
+		if c.err != nil {
+			c.mu.Unlock()
+			return
+		}
+		buf := c.wbuf
+		c.wbuf = spare[:0]
+		c.handed += int64(len(buf))
+		c.mu.Unlock()
+		if _, err := nc.Write(buf); err != nil {
+			c.fail(fmt.Errorf("write: %w", err), 1)
+			return
+		}
+		spare = buf
+		if cap(spare) > keepBuffer {
+			spare = nil
+		}
+	}
+}
+
+// fail ends the connection, once, and tells every waiting request. weight is how
+// much it counts against the server.
+func (c *Conn) fail(err error, weight int) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.err = err
+	c.dead.Store(true)
+	nc, handed := c.nc, c.handed
+	lost := c.pending.drain()
+	c.wbuf = nil
+	wake := c.sleeping
+	c.sleeping = false
+	c.mu.Unlock()
+
+	c.node.pool.wheel.Disarm(&c.timer)
+	if nc != nil {
+		nc.Close()
+		c.node.pool.opts.onDisconnect(c.node.addr, err)
+	}
+	c.node.ended(c, weight)
+	if wake {
+		c.wake <- struct{}{}
+	}
+	for _, e := range lost {
+		e.sink.OnLost(e.attempt, e.start < handed, err)
+	}
+}
+
+// Wake checks the connection's health.
+func (c *Conn) Wake(now wheel.Time) {
+	if err := c.check(now); err != nil {
+		weight := c.node.pool.opts.BreakerFailures
+		if errors.Is(err, errIdle) {
+			weight = 0
+		}
+		c.fail(err, weight)
+		return
+	}
+	c.mu.Lock()
+	if c.err == nil {
+		c.node.pool.wheel.Arm(&c.timer, now+wheel.Time(checkEvery))
+	}
+	c.mu.Unlock()
+}
+
+// check judges by traffic: any bytes from the server prove it alive. Without
+// them, and with requests waiting, it asks; without an answer it gives up.
+func (c *Conn) check(now wheel.Time) error {
+	o := &c.node.pool.opts
+	read := wheel.Time(c.lastRead.Load())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pending.n > 1 || (c.pending.n == 1 && c.pingSeq == 0) {
+		c.usedAt = now
+	}
+	switch {
+	case c.err != nil:
+		return nil
+	case c.pingSeq != 0:
+		if now-max(c.pingAt, read) > wheel.Time(o.PingTimeout) {
+			return ErrSilent
+		}
+	case c.pending.n > 0:
+		if now-max(c.busySince, read) > wheel.Time(o.PingAfter) {
+			c.pingLocked(now)
+		}
+	case now-c.usedAt > wheel.Time(o.IdleTimeout):
+		return errIdle
+	case now-read > wheel.Time(o.IdlePing):
+		c.pingLocked(now)
+	}
+	return nil
+}
+
+func (c *Conn) pingLocked(now wheel.Time) {
+	if c.pending.n == 0 {
+		c.busySince = now
+	}
+	c.pingAt = now
+	c.pingSeq = c.sendLocked(c.node.pool.ping, (*pinger)(c), 0)
+	if c.sleeping {
+		c.sleeping = false
+		c.wake <- struct{}{} // has room: it was taken by the sleeper's last waking
+	}
+}
+
+// pinger is the Conn as the sink of its own pings.
+type pinger Conn
+
+func (p *pinger) OnReply(uint32, wire.Reply) {
+	p.mu.Lock()
+	p.pingSeq = 0
+	p.mu.Unlock()
+}
+
+func (p *pinger) OnLost(uint32, bool, error) {}
+
+// Call sends frame and waits for the reply, whose body is a copy. It is for rare
+// calls, to meta servers and administration.
+func (c *Conn) Call(ctx context.Context, frame []byte) (wire.Reply, error) {
+	w := &waiter{done: make(chan struct{})}
+	seq, err := c.Send(frame, w, 0)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	select {
+	case <-w.done:
+		return w.reply, w.err
+	case <-ctx.Done():
+		c.Forget(seq)
+		return wire.Reply{}, ctx.Err()
+	}
+}
+
+type waiter struct {
+	done  chan struct{}
+	reply wire.Reply
+	err   error
+}
+
+func (w *waiter) OnReply(_ uint32, r wire.Reply) {
+	w.reply = wire.Reply{Code: append([]byte(nil), r.Code...), Seq: r.Seq}
+	if r.Body != nil {
+		w.reply.Body = append([]byte{}, r.Body...)
+	}
+	close(w.done)
+}
+
+func (w *waiter) OnLost(_ uint32, _ bool, err error) {
+	w.err = err
+	close(w.done)
+}

@@ -1,0 +1,169 @@
+package wire
+
+import "fmt"
+
+// Row is one record of a range reply. Slices alias what was decoded.
+type Row struct {
+	Key, Value []byte
+	Expire     uint32 // seconds since 2016; 0 = never, or not asked for
+}
+
+// Rows is the reply to MULTI_GET, GET_SCANNER and SCAN.
+type Rows struct {
+	Status  int32
+	Rows    []Row
+	Context int64 // of a scanner; > 0 = live, otherwise finished
+}
+
+const typeList = 15
+
+// minRow is the least a row takes on the wire: two empty blobs and a STOP.
+const minRow = 7 + 7 + 1
+
+// DecodeRows reads a range reply; its rows alias body.
+func DecodeRows(body []byte) (out Rows, err error) {
+	f := fieldsOf(body)
+	for f.next() {
+		switch {
+		case f.id == 1 && f.typ == typeI32:
+			out.Status = f.i32()
+		case f.id == 2 && f.typ == typeList:
+			out.Rows = f.rows()
+		case f.id == 3 && f.typ == typeI64:
+			out.Context = int64(f.u64())
+		default:
+			f.skip()
+		}
+	}
+	if err := f.err("rows"); err != nil {
+		return Rows{}, err
+	}
+	return out, nil
+}
+
+func (f *fields) rows() []Row {
+	elem, n := f.u8(), int(f.i32())
+	if n == 0 || f.bad {
+		return nil
+	}
+	if elem != typeStruct || n < 0 || n > len(f.b)/minRow {
+		f.bad = true
+		return nil
+	}
+	rows := make([]Row, n)
+	for i := range rows {
+		if rows[i] = f.row(); f.bad {
+			return nil
+		}
+	}
+	return rows
+}
+
+func (f *fields) row() (r Row) {
+	in := fields{decoder: f.decoder}
+	for in.next() {
+		switch {
+		case in.id == 1 && in.typ == typeStruct:
+			r.Key = in.blob()
+		case in.id == 2 && in.typ == typeStruct:
+			r.Value = in.blob()
+		case in.id == 3 && in.typ == typeI32:
+			r.Expire = in.u32()
+		default:
+			in.skip()
+		}
+	}
+	f.decoder = in.decoder
+	return r
+}
+
+// Found is one record of a BATCH_GET reply.
+type Found struct{ HashKey, SortKey, Value []byte }
+
+// DecodeFound reads a BATCH_GET reply; its records alias body.
+func DecodeFound(body []byte) (status int32, found []Found, err error) {
+	f := fieldsOf(body)
+	for f.next() {
+		switch {
+		case f.id == 1 && f.typ == typeI32:
+			status = f.i32()
+		case f.id == 2 && f.typ == typeList:
+			found = f.founds()
+		default:
+			f.skip()
+		}
+	}
+	return status, found, f.err("batch_get_response")
+}
+
+func (f *fields) founds() []Found {
+	elem, n := f.u8(), int(f.i32())
+	if n == 0 || f.bad {
+		return nil
+	}
+	if elem != typeStruct || n < 0 || n > len(f.b)/minRow {
+		f.bad = true
+		return nil
+	}
+	all := make([]Found, n)
+	for i := range all {
+		in := fields{decoder: f.decoder}
+		for in.next() {
+			switch {
+			case in.id == 1 && in.typ == typeStruct:
+				all[i].HashKey = in.blob()
+			case in.id == 2 && in.typ == typeStruct:
+				all[i].SortKey = in.blob()
+			case in.id == 3 && in.typ == typeStruct:
+				all[i].Value = in.blob()
+			default:
+				in.skip()
+			}
+		}
+		if f.decoder = in.decoder; f.bad {
+			return nil
+		}
+	}
+	return all
+}
+
+// Check is the reply to CHECK_AND_SET and CHECK_AND_MUTATE.
+type Check struct {
+	Status          int32
+	Returned, Exist bool
+	Value           []byte // aliases what was decoded
+}
+
+// DecodeCheck reads the reply to a conditional write.
+func DecodeCheck(body []byte) (c Check, err error) {
+	f := fieldsOf(body)
+	for f.next() {
+		switch {
+		case f.id == 1 && f.typ == typeI32:
+			c.Status = f.i32()
+		case f.id == 2 && f.typ == 2:
+			c.Returned = f.u8() != 0
+		case f.id == 3 && f.typ == 2:
+			c.Exist = f.u8() != 0
+		case f.id == 4 && f.typ == typeStruct:
+			c.Value = f.blob()
+		default:
+			f.skip()
+		}
+	}
+	return c, f.err("check response")
+}
+
+// String helps failing tests.
+func (r Row) String() string { return fmt.Sprintf("%q=%q", r.Key, r.Value) }
+
+// DecodeText reads a reply that is bare text.
+func DecodeText(body []byte, to *string) error {
+	d := decoder{b: body, bad: body == nil}
+	b := d.blob()
+	if d.bad {
+		return fmt.Errorf("%w: text", ErrMalformed)
+	}
+	*to = string(b)
+	return nil
+}
