@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"errors"
-	"io"
 	"net"
 	"os"
 	"runtime/debug"
@@ -109,11 +108,10 @@ func (c *conn) handleBuffered() closeReason {
 		if n == 0 || reason != "" {
 			return reason
 		}
-		if reason = c.admit(); reason != "" {
+		now := c.srv.now()
+		if reason = c.admit(now); reason != "" {
 			return reason
 		}
-		now := c.srv.now()
-		c.flushIfDue(now)
 		if reason = c.dispatch(n, now); reason != "" {
 			return reason
 		}
@@ -141,12 +139,15 @@ func (c *conn) nextFrame() (int, closeReason) {
 	return n, ""
 }
 
-// dispatch runs the handler of the complete frame at the front.
+// dispatch runs the handler of the complete, admitted frame at the front.
 func (c *conn) dispatch(n int, now int64) closeReason {
 	r := &Request{Remote: c.remote, conn: c, buf: c.takeFrame(n), start: now}
 	header, args, err := frame.ParseRequest(r.buf.b)
 	if err != nil && !errors.Is(err, frame.ErrNoArgs) {
 		r.buf.release()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.inFlight--
 		return c.broken(err)
 	}
 	r.Header, r.Args = header, args
@@ -155,10 +156,6 @@ func (c *conn) dispatch(n int, now int64) closeReason {
 	if affordable {
 		r.cost = int64(n)
 	}
-	c.mu.Lock()
-	c.inFlight++
-	c.mu.Unlock()
-
 	switch {
 	case !affordable:
 		r.Fail(code.Busy)
@@ -212,29 +209,29 @@ func (c *conn) beginBurst() {
 	c.mu.Unlock()
 }
 
-// flushIfDue keeps the first replies of a burst from waiting for the last.
-func (c *conn) flushIfDue(now int64) {
+// admit counts one more request in flight. It waits while there are too many,
+// and flushes what has gathered for too long: the first replies of a burst do
+// not wait for the last.
+func (c *conn) admit(now int64) closeReason {
 	c.mu.Lock()
-	due := len(c.out) >= flushBytes
-	c.mu.Unlock()
-	if due || now-c.burstSince > int64(flushAfter) {
-		c.flush()
-		c.beginBurst()
-	}
-}
-
-// admit waits until the connection may have one more request in flight.
-func (c *conn) admit() closeReason {
-	c.mu.Lock()
-	ok := c.hasRoomLocked()
-	c.mu.Unlock()
-	if ok {
+	due := len(c.out) >= flushBytes || now-c.burstSince > int64(flushAfter)
+	if !due && c.hasRoomLocked() {
+		c.inFlight++
+		c.mu.Unlock()
 		return ""
 	}
+	c.mu.Unlock()
+
 	c.flush()
 	c.wait(c.hasRoomLocked, nil)
+	if reason := c.stopReason(); reason != "" {
+		return reason
+	}
 	c.beginBurst()
-	return c.stopReason()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inFlight++
+	return ""
 }
 
 func (c *conn) hasRoomLocked() bool {
@@ -283,110 +280,6 @@ func (c *conn) notifyLocked() {
 	case c.room <- struct{}{}:
 	default:
 	}
-}
-
-// fill reads once. An empty reason means: look at the buffer again.
-func (c *conn) fill() closeReason {
-	if c.in.r == c.in.w {
-		c.partialSince = 0
-	} else if c.partialSince == 0 {
-		c.partialSince = c.srv.now()
-	}
-	if reason := c.affordRoom(); reason != "" {
-		return reason
-	}
-	c.armDeadline()
-	n, err := c.nc.Read(c.in.room(c.wanted))
-	if n > 0 {
-		c.in.received(n)
-		c.srv.metrics.bytesIn.Add(float64(n))
-		return ""
-	}
-	return c.readFailed(err)
-}
-
-// affordRoom pays for the growth of the buffer beyond its usual size. Without
-// budget it waits, since memory comes back when requests end.
-func (c *conn) affordRoom() closeReason {
-	growth := int64(c.in.growth(c.wanted))
-	if growth == 0 {
-		return ""
-	}
-	since := c.srv.now()
-	for !c.srv.budget.tryAcquire(growth) {
-		if c.srv.now()-since >= int64(c.srv.opts.FrameTimeout) {
-			return closeMemory
-		}
-		const again = 10 * time.Millisecond
-		timer := time.NewTimer(again)
-		c.wait(func() bool { return c.stopping }, timer.C)
-		timer.Stop()
-		if reason := c.stopReason(); reason != "" {
-			return reason
-		}
-	}
-	c.held += growth
-	c.partialSince += c.srv.now() - since // the wait is not the peer's fault
-	return ""
-}
-
-// hold changes what the budget lends to the input buffer.
-func (c *conn) hold(n int64) {
-	c.srv.budget.add(n - c.held)
-	c.held = n
-}
-
-// frameDeadline is when the frame at the front must be complete.
-func (c *conn) frameDeadline() int64 {
-	arrived := time.Duration(c.in.w-c.in.r) * time.Second / minFrameRate
-	return c.partialSince + int64(c.srv.opts.FrameTimeout+arrived)
-}
-
-// armDeadline sets a read deadline for a half frame. It stays set when the frame
-// is complete, and readFailed sorts out what it meant: two system-wide timer
-// operations for each read of a busy connection would show.
-func (c *conn) armDeadline() {
-	if c.partialSince == 0 || c.armed {
-		return
-	}
-	c.setReadDeadline(c.frameDeadline())
-}
-
-// setReadDeadline takes a time of the server's clock, 0 for none. It never
-// overrides the past deadline that stops the reading.
-func (c *conn) setReadDeadline(at int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stopping {
-		return
-	}
-	c.armed = at != 0
-	var deadline time.Time
-	if c.armed {
-		deadline = time.Now().Add(time.Duration(at - c.srv.now()))
-	}
-	_ = c.nc.SetReadDeadline(deadline) // fails on a closed connection only
-}
-
-func (c *conn) readFailed(err error) closeReason {
-	if reason := c.stopReason(); reason != "" {
-		return reason
-	}
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		if err == nil {
-			return "" // an empty read, which a net.Conn may make
-		}
-		return closePeer
-	}
-	if c.partialSince == 0 {
-		c.setReadDeadline(0)
-		return ""
-	}
-	if deadline := c.frameDeadline(); c.srv.now() < deadline {
-		c.setReadDeadline(deadline)
-		return ""
-	}
-	return closeTimeout
 }
 
 // finish ends the connection after its reading goroutine stopped. A peer that
@@ -449,28 +342,3 @@ func closeSlowOrPeer(err error) closeReason {
 	}
 	return closePeer
 }
-
-// peeked is a connection with its first bytes put back.
-type peeked struct {
-	net.Conn
-	head []byte
-	once sync.Once
-	done func()
-}
-
-func (p *peeked) Read(b []byte) (int, error) {
-	if len(p.head) == 0 {
-		return p.Conn.Read(b)
-	}
-	n := copy(b, p.head)
-	p.head = p.head[n:]
-	return n, nil
-}
-
-func (p *peeked) Close() error {
-	err := p.Conn.Close()
-	p.once.Do(p.done)
-	return err
-}
-
-var _ io.ReadWriteCloser = (*peeked)(nil)

@@ -35,7 +35,8 @@
 //	options.go  limits with their reasons
 //	mux.go      handlers by name, with their metrics
 //	server.go   listeners, set of connections, Close
-//	conn.go     reading: protocol, frames, dispatch, admission
+//	conn.go     a connection: protocol, frames, admission, dispatch, end
+//	fill.go     reading: memory and time for frames that are on their way
 //	writer.go   replies: output buffer, flush, writing goroutine
 //	inbuf.go    the input buffer, which grows with bytes received
 //	buffer.go   pooled memory of single requests

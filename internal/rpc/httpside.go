@@ -105,3 +105,26 @@ func (s *Server) stopHTTP(ctx context.Context) error {
 	}
 	return nil
 }
+
+// peeked is a connection with its first bytes put back.
+type peeked struct {
+	net.Conn
+	head []byte
+	once sync.Once
+	done func()
+}
+
+func (p *peeked) Read(b []byte) (int, error) {
+	if len(p.head) == 0 {
+		return p.Conn.Read(b)
+	}
+	n := copy(b, p.head)
+	p.head = p.head[n:]
+	return n, nil
+}
+
+func (p *peeked) Close() error {
+	err := p.Conn.Close()
+	p.once.Do(p.done)
+	return err
+}

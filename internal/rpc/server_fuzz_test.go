@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"encoding/hex"
+	"encoding/json"
 	"io"
 	"net"
 	"os"
@@ -53,7 +55,29 @@ func fuzzSeeds() [][]byte {
 			seeds = append(seeds, one, append(one, one...))
 		}
 	}
-	return seeds
+	return append(seeds, goldenFrames()...)
+}
+
+// goldenFrames are requests that real clients sent, and replies, which are as
+// good as any other bytes.
+func goldenFrames() (frames [][]byte) {
+	file, err := os.Open("../../idl/frame/testdata/frames.jsonl")
+	if err != nil {
+		panic(err)
+	}
+	defer file.Close()
+	for dec := json.NewDecoder(file); dec.More(); {
+		var golden struct{ Hex string }
+		if err := dec.Decode(&golden); err != nil {
+			panic(err)
+		}
+		b, err := hex.DecodeString(golden.Hex)
+		if err != nil {
+			panic(err)
+		}
+		frames = append(frames, b)
+	}
+	return frames
 }
 
 // FuzzServer sends bytes over a real connection. Whatever they are, the server

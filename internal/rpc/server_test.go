@@ -3,11 +3,16 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -341,4 +346,92 @@ func TestArgsAreTheRequestsOwn(t *testing.T) {
 		h, got := p.reply()
 		require.Equal(t, string(values[h.Seq]), got)
 	}
+}
+
+// failingListener fails a few times before it accepts, and then for good.
+type failingListener struct {
+	net.Listener
+	errs []error
+}
+
+func (l *failingListener) Accept() (net.Conn, error) {
+	if len(l.errs) == 0 {
+		return l.Listener.Accept()
+	}
+	err := l.errs[0]
+	l.errs = l.errs[1:]
+	return nil, err
+}
+
+func TestAcceptErrors(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := NewServer(Options{Mux: NewMux()})
+	broken := errors.New("broken for good")
+	l := &failingListener{inner, []error{
+		&net.OpError{Err: os.NewSyscallError("accept4", syscall.EMFILE)},
+		&net.OpError{Err: os.NewSyscallError("accept4", syscall.ECONNABORTED)},
+		broken,
+	}}
+	require.ErrorIs(t, s.Serve(l), broken)
+	require.Empty(t, l.errs, "passing errors were passed over")
+	require.NoError(t, s.Close(t.Context()))
+	require.NoError(t, s.Serve(inner), "a closed server serves nothing and says nothing")
+}
+
+// Every recorded request of a real client is answered or, when it is a clear
+// scanner, is not; none breaks its connection.
+func TestGoldenRequests(t *testing.T) {
+	r := newRig(t, func(o *Options) {
+		o.Mux = NewMux()
+		for name, h := range fuzzHandlers {
+			o.Mux.Handle(name, h)
+		}
+	})
+	answered := 0
+	for _, b := range goldenFrames() {
+		h, _, err := frame.ParseRequest(b)
+		if err != nil || h.Proto == frame.ProtoRDSN {
+			continue
+		}
+		p := r.dial(t)
+		p.send(b)
+		if h.Name == frame.RPCClearScanner {
+			p.send(request("RPC_FOO_BAR", h.Seq, nil))
+			h.Name = "RPC_FOO_BAR"
+		}
+		var length [4]byte
+		_, err = io.ReadFull(p, length[:])
+		require.NoError(t, err)
+		reply := append(length[:], make([]byte, binary.BigEndian.Uint32(length[:])-4)...)
+		_, err = io.ReadFull(p, reply[4:])
+		require.NoError(t, err)
+		got, _, err := frame.ParseReply(h.Proto, reply)
+		require.NoError(t, err)
+		require.Equal(t, h.Name, got.Name)
+		require.Equal(t, h.Seq, got.Seq)
+		answered++
+	}
+	require.Greater(t, answered, 10)
+}
+
+func TestManyConnections(t *testing.T) {
+	r := newRig(t, nil)
+	const conns, calls = 100, 50
+	var wg sync.WaitGroup
+	for range conns {
+		p := r.dial(t)
+		wg.Go(func() {
+			for i := range calls {
+				_, err := p.Write(request(rpcEcho, int32(i), text("x")))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				p.reply()
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, float64(conns*calls), r.metric(t, "arion_rpc_requests_total", rpcEcho, "ERR_OK"))
 }
