@@ -1,0 +1,184 @@
+package partition
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// The directory of a replica:
+//
+//	replica.json   which replica this is, by us, never changes
+//	CURRENT        name of the live engine directory
+//	db-000001/     an engine; a snapshot from another replica makes the next one
+//	db-000002.tmp/ a snapshot being received
+//	pin-000001/    a checkpoint being streamed to another replica
+//
+// Everything that is neither named by CURRENT nor one of the two files is left
+// over from a crash and swept when the replica opens.
+const (
+	identityFile   = "replica.json"
+	identityFormat = 1
+	currentFile    = "CURRENT"
+	dbPrefix       = "db-"
+	pinPrefix      = "pin-"
+	tmpSuffix      = ".tmp"
+)
+
+// identity is the content of replica.json.
+type identity struct {
+	Format    int    `json:"format"`
+	TableID   int32  `json:"table_id"`
+	Partition int32  `json:"partition_index"`
+	ReplicaID uint64 `json:"replica_id"`
+	// Join tells that the replica was added to a running group. raft must be
+	// told the same at every start.
+	Join bool `json:"join"`
+}
+
+// place is an open replica directory.
+type place struct {
+	dir  string
+	id   identity
+	live string // content of CURRENT, "" before the first engine
+	next int    // number of the next db- or pin- directory
+}
+
+// openPlace prepares dir for the replica. A directory of another replica is
+// refused.
+func openPlace(dir string, want identity) (*place, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	p := &place{dir: dir}
+	var err error
+	if p.id, err = readIdentity(dir); errors.Is(err, fs.ErrNotExist) {
+		want.Format = identityFormat
+		p.id, err = want, p.writeIdentity(want)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.id.TableID != want.TableID || p.id.Partition != want.Partition || p.id.ReplicaID != want.ReplicaID {
+		return nil, fmt.Errorf("%s belongs to replica %d of %d.%d", dir, p.id.ReplicaID, p.id.TableID, p.id.Partition)
+	}
+	raw, err := os.ReadFile(p.path(currentFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	p.live = strings.TrimSpace(string(raw))
+	if err == nil && !strings.HasPrefix(p.live, dbPrefix) || strings.ContainsRune(p.live, filepath.Separator) {
+		return nil, fmt.Errorf("%s in %s is damaged: %q", currentFile, dir, raw)
+	}
+	return p, p.sweep()
+}
+
+func readIdentity(dir string) (identity, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, identityFile))
+	if err != nil {
+		return identity{}, err
+	}
+	var id identity
+	if err := json.Unmarshal(raw, &id); err != nil {
+		return identity{}, fmt.Errorf("%s is damaged: %w", identityFile, err)
+	}
+	if id.Format < 1 || id.Format > identityFormat {
+		return identity{}, fmt.Errorf("%s has format %d, this build knows up to %d", identityFile, id.Format, identityFormat)
+	}
+	return id, nil
+}
+
+func (p *place) writeIdentity(id identity) error {
+	raw, err := json.Marshal(id)
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(p.path(identityFile), append(raw, '\n')); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(p.dir))
+}
+
+func (p *place) path(name string) string { return filepath.Join(p.dir, name) }
+
+// sweep removes what a crash left behind and finds the next free number.
+func (p *place) sweep() error {
+	entries, err := os.ReadDir(p.dir)
+	if err != nil {
+		return err
+	}
+	p.next = 1
+	for _, e := range entries {
+		name := e.Name()
+		p.next = max(p.next, numberOf(name)+1)
+		switch {
+		case name == p.live, name == identityFile, name == currentFile:
+			continue
+		case strings.HasPrefix(name, dbPrefix), strings.HasPrefix(name, pinPrefix), strings.HasSuffix(name, tmpSuffix):
+			if err := os.RemoveAll(p.path(name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// numberOf returns the number of a db- or pin- directory, 0 for other names.
+func numberOf(name string) int {
+	for _, prefix := range []string{dbPrefix, pinPrefix} {
+		if rest, ok := strings.CutPrefix(name, prefix); ok {
+			n, err := strconv.Atoi(strings.TrimSuffix(rest, tmpSuffix))
+			if err == nil && n > 0 {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+// fresh returns an unused name. Not for concurrent use.
+func (p *place) fresh(prefix string) string {
+	name := fmt.Sprintf("%s%06d", prefix, p.next)
+	p.next++
+	return name
+}
+
+// setLive makes the engine directory name the live one. After a crash either
+// the old or the new one is live.
+func (p *place) setLive(name string) error {
+	if err := replaceFile(p.path(currentFile), []byte(name+"\n")); err != nil {
+		return fmt.Errorf("switch %s to %s: %w", p.dir, name, err)
+	}
+	p.live = name
+	return nil
+}
+
+// replaceFile replaces path atomically and durably.
+func replaceFile(path string, content []byte) error {
+	tmp := path + tmpSuffix
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,340 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lni/dragonboat/v4/statemachine"
+	"github.com/sirupsen/logrus"
+
+	"github.com/arionkv/arion/replica/apply"
+	"github.com/arionkv/arion/replica/command"
+	"github.com/arionkv/arion/replica/engine"
+)
+
+// maxRunBytes is the size of a batch after which a run ends. A replica that
+// catches up gets thousands of entries at once.
+const maxRunBytes = 4 << 20
+
+// machine is the state machine dragonboat drives. It serialises Update, Sync,
+// PrepareSnapshot, RecoverFromSnapshot and Close; SaveSnapshot runs beside.
+//
+// Any error from Update, Sync or RecoverFromSnapshot stops the process, with all
+// its partitions. They return one only if going on would damage this replica.
+type machine struct {
+	place   *place
+	shelf   *shelf
+	opener  engine.Opener
+	id      apply.Identity
+	limiter *Limiter
+	metrics *Metrics
+	log     *logrus.Entry
+	// answer takes the results of an entry proposed here.
+	answer func(sequence uint64, results []apply.Result)
+	// proposer is the one in the envelopes of this life.
+	proposer uint64
+
+	applier *apply.Applier
+	batch   engine.Batch
+	mine    []answered
+
+	applied atomic.Uint64
+	clockMS atomic.Uint64
+
+	pinMu sync.Mutex // Save removes pins beside the rest
+	stop  <-chan struct{}
+	done  chan struct{} // closed by Close
+}
+
+type answered struct {
+	sequence uint64
+	results  []apply.Result
+}
+
+var _ statemachine.IOnDiskStateMachine = (*machine)(nil)
+
+// openEngine opens the live engine before raft starts: an error here concerns
+// one partition, an error from Open would stop the process.
+func (m *machine) openEngine() error {
+	name, fresh := m.place.live, m.place.live == ""
+	if fresh {
+		name = m.place.fresh(dbPrefix)
+	}
+	dir := m.place.path(name)
+	e, err := m.opener.Open(dir, engine.Options{MustExist: !fresh})
+	if err != nil {
+		return err
+	}
+	st, err := apply.Load(e)
+	if err == nil && fresh {
+		err = m.place.setLive(name)
+	}
+	if err != nil {
+		return errors.Join(err, e.Close())
+	}
+	m.use(e, dir, st)
+	return nil
+}
+
+// use makes e, whose state is st, the live engine.
+func (m *machine) use(e engine.Engine, dir string, st apply.State) {
+	m.applier = apply.New(m.id, st)
+	e.SetClock(st.ClockSec())
+	m.shelf.replace(e, dir)
+	m.publish(st)
+}
+
+func (m *machine) publish(st apply.State) {
+	m.applied.Store(st.AppliedIndex)
+	m.clockMS.Store(st.ClockMS)
+}
+
+// Open returns the index of the last entry that the engine held when it was
+// opened. It was read from disk, since there is no log beside the raft log.
+func (m *machine) Open(stop <-chan struct{}) (uint64, error) {
+	m.stop = stop
+	return m.applier.State().AppliedIndex, nil
+}
+
+// Update applies entries in runs.
+func (m *machine) Update(entries []statemachine.Entry) ([]statemachine.Entry, error) {
+	h, err := m.shelf.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer h.Release()
+	for i := range entries {
+		if err := m.applyEntry(h, entries[i]); err != nil {
+			return nil, err
+		}
+		if m.batch.Size() >= maxRunBytes || i == len(entries)-1 {
+			if err := m.endRun(h); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return entries, nil
+}
+
+func (m *machine) applyEntry(h *Handle, e statemachine.Entry) error {
+	env, body, err := openEnvelope(e.Cmd)
+	if err != nil {
+		return m.broken(e.Index, err)
+	}
+	entry, err := command.Decode(body)
+	if err != nil {
+		return m.broken(e.Index, err)
+	}
+	results, err := m.applier.Apply(h, entry, e.Index, &m.batch)
+	if err != nil {
+		return m.broken(e.Index, err)
+	}
+	if env.proposer == m.proposer {
+		m.mine = append(m.mine, answered{env.sequence, results})
+	}
+	return nil
+}
+
+func (m *machine) broken(index uint64, err error) error {
+	m.log.WithError(err).WithField("index", index).Error("log entry cannot be applied, the process must stop")
+	return fmt.Errorf("partition %v: entry %d: %w", m.id, index, err)
+}
+
+// endRun gives the batch to the engine, then answers its writes.
+func (m *machine) endRun(h *Handle) error {
+	m.applier.AppendState(&m.batch)
+	if err := m.store(h); err != nil {
+		return err
+	}
+	st := m.applier.State()
+	h.SetClock(st.ClockSec())
+	m.publish(st)
+	m.batch.Reset()
+	for i := range m.mine {
+		m.answer(m.mine[i].sequence, m.mine[i].results)
+	}
+	clear(m.mine)
+	m.mine = m.mine[:0]
+	return nil
+}
+
+// store waits out a full disk: it may heal, and stopping the process would take
+// the partitions on healthy disks with it.
+func (m *machine) store(h *Handle) error {
+	for {
+		err := h.Apply(&m.batch)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, engine.ErrNoSpace) {
+			return m.broken(m.applier.State().AppliedIndex, err)
+		}
+		m.log.WithError(err).Error("disk is full, partition waits for space")
+		select {
+		case <-m.stop:
+			return m.broken(m.applier.State().AppliedIndex, err)
+		case <-time.After(spaceRetry):
+		}
+	}
+}
+
+// Lookup is unused: reads go to the engine.
+func (m *machine) Lookup(any) (any, error) { return nil, errors.ErrUnsupported }
+
+// Sync makes everything applied durable. raft truncates its log on the strength
+// of it.
+func (m *machine) Sync() error {
+	h, err := m.shelf.acquire()
+	if err != nil {
+		return err
+	}
+	defer h.Release()
+	for {
+		err := h.Flush()
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, engine.ErrNoSpace) {
+			m.log.WithError(err).Error("engine cannot flush, the process must stop")
+			return fmt.Errorf("partition %v: flush: %w", m.id, err)
+		}
+		select {
+		case <-m.stop:
+			return err
+		case <-time.After(spaceRetry):
+		}
+	}
+}
+
+// pin is a checkpoint being streamed, or why there is none.
+type pin struct {
+	dir string
+	err error
+}
+
+// PrepareSnapshot takes a checkpoint. A failure is kept for SaveSnapshot, since
+// an error from here would leave the stream to the other replica open for ever.
+func (m *machine) PrepareSnapshot() (any, error) {
+	m.pinMu.Lock()
+	dir := m.place.path(m.place.fresh(pinPrefix))
+	m.pinMu.Unlock()
+	h, err := m.shelf.acquire()
+	if err != nil {
+		return pin{err: err}, nil
+	}
+	defer h.Release()
+	if err := h.Checkpoint(dir); err != nil {
+		m.removePin(dir)
+		return pin{err: err}, nil
+	}
+	return pin{dir: dir}, nil
+}
+
+// SaveSnapshot streams the checkpoint and removes it.
+func (m *machine) SaveSnapshot(ctx any, w io.Writer, stop <-chan struct{}) error {
+	p := ctx.(pin)
+	if p.err != nil {
+		m.log.WithError(p.err).Warn("no checkpoint for a replica that is behind")
+		return statemachine.ErrSnapshotAborted
+	}
+	defer m.removePin(p.dir)
+	start := time.Now()
+	out := &countingWriter{w: w}
+	err := writeStream(out, p.dir, func(n int) bool { return m.limiter.wait(n, stop) })
+	m.metrics.snapshotSent.Add(float64(out.n))
+	log := m.log.WithFields(logrus.Fields{"bytes": out.n, "duration": time.Since(start).String()})
+	switch {
+	case err == nil:
+		log.Info("snapshot sent to a replica that was behind")
+		return nil
+	case errors.Is(err, errStopped):
+		return statemachine.ErrSnapshotStopped
+	case errors.Is(err, statemachine.ErrSnapshotStreaming), errors.Is(err, statemachine.ErrSnapshotStopped):
+		return err
+	}
+	log.WithError(err).Warn("snapshot could not be sent")
+	return statemachine.ErrSnapshotAborted
+}
+
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
+}
+
+func (m *machine) removePin(dir string) {
+	if err := os.RemoveAll(dir); err != nil {
+		m.log.WithError(err).Warn("checkpoint directory stays until the next start")
+	}
+}
+
+// RecoverFromSnapshot replaces the engine by the one in the stream. Until
+// CURRENT is switched a crash leaves the old one in place.
+func (m *machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
+	m.pinMu.Lock()
+	name := m.place.fresh(dbPrefix)
+	m.pinMu.Unlock()
+	tmp, dir := m.place.path(name+tmpSuffix), m.place.path(name)
+	err := readStream(r, tmp, func() bool { return isClosed(stop) })
+	if errors.Is(err, errStopped) {
+		return statemachine.ErrSnapshotStopped // the directory is swept at the next start
+	}
+	if err == nil {
+		err = os.Rename(tmp, dir)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(dir))
+	}
+	if err != nil {
+		return fmt.Errorf("partition %v: receive snapshot: %w", m.id, err)
+	}
+	return m.switchTo(name, dir)
+}
+
+func (m *machine) switchTo(name, dir string) error {
+	e, err := m.opener.Open(dir, engine.Options{MustExist: true})
+	if err != nil {
+		return fmt.Errorf("partition %v: open snapshot: %w", m.id, err)
+	}
+	st, err := apply.Load(e)
+	if err == nil {
+		err = m.place.setLive(name)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("partition %v: %w", m.id, err), e.Close())
+	}
+	m.use(e, dir, st)
+	m.log.WithField("index", st.AppliedIndex).Info("replica continues from a snapshot")
+	return nil
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close closes the engine, waiting a moment for its readers.
+func (m *machine) Close() error {
+	select {
+	case <-m.done:
+	default:
+		m.shelf.close()
+		close(m.done)
+	}
+	return nil
+}
