@@ -22,6 +22,9 @@ type Key struct {
 // The lower bound keeps a careless threshold from logging every request; upstream draws the same line.
 const minSlowQueryMS = 20
 
+// maxMillis is what the replica servers take for a time in milliseconds: 34 years.
+const maxMillis = 1 << 40
+
 // Bounds of the memtable and level settings, those of upstream.
 const (
 	minWriteBuffer, maxWriteBuffer = 16 << 20, 512 << 20
@@ -38,17 +41,17 @@ var table = index([]Key{
 	{"default_ttl", "seconds, 0 for none", honoured, intIn(0, 1<<31-1)},
 	{"business.info", "any text", honoured, anything},
 	{"replica.deny_client_request", "timeout*all, timeout*write, timeout*read, reconfig*all, reconfig*write or reconfig*read", honoured, denyRule},
-	{"replica.slow_query_threshold", "milliseconds, at least 20", honoured, intFrom(minSlowQueryMS)},
-	{"replica.rocksdb_iteration_threshold_time_ms", "milliseconds, 0 for no limit", honoured, intFrom(0)},
-	{"rocksdb.usage_scenario", "normal, prefer_write or bulk_load", honoured, oneOf("normal", "prefer_write", "bulk_load")},
-	{"manual_compact.disabled", "true or false", honoured, boolean},
-	{"manual_compact.max_concurrent_running_count", "a number from 0", honoured, intIn(0, 1<<31-1)},
-	{"manual_compact.once.trigger_time", "unix seconds", honoured, intFrom(0)},
-	{"manual_compact.once.target_level", "-1, or a level from 1", honoured, targetLevel},
-	{"manual_compact.once.bottommost_level_compaction", "force or skip", honoured, oneOf("force", "skip")},
-	{"manual_compact.periodic.trigger_time", "times of day, such as 3:00,21:00", honoured, timesOfDay},
-	{"manual_compact.periodic.target_level", "-1, or a level from 1", honoured, targetLevel},
-	{"manual_compact.periodic.bottommost_level_compaction", "force or skip", honoured, oneOf("force", "skip")},
+	{"replica.slow_query_threshold", "milliseconds, at least 20", honoured, intIn(minSlowQueryMS, maxMillis)},
+	{"replica.rocksdb_iteration_threshold_time_ms", "milliseconds, 0 for no limit", honoured, intIn(0, maxMillis)},
+	{"rocksdb.usage_scenario", "normal, prefer_write or bulk_load", refused, oneOf("normal", "prefer_write", "bulk_load")},
+	{"manual_compact.disabled", "true or false", refused, boolean},
+	{"manual_compact.max_concurrent_running_count", "a number from 0", refused, intIn(0, 1<<31-1)},
+	{"manual_compact.once.trigger_time", "unix seconds", refused, intFrom(0)},
+	{"manual_compact.once.target_level", "-1, or a level from 1", refused, targetLevel},
+	{"manual_compact.once.bottommost_level_compaction", "force or skip", refused, oneOf("force", "skip")},
+	{"manual_compact.periodic.trigger_time", "times of day, such as 3:00,21:00", refused, timesOfDay},
+	{"manual_compact.periodic.target_level", "-1, or a level from 1", refused, targetLevel},
+	{"manual_compact.periodic.bottommost_level_compaction", "force or skip", refused, oneOf("force", "skip")},
 
 	{"replica.write_throttling", throttleKind, refused, throttle},
 	{"replica.write_throttling_by_size", throttleKind, refused, throttle},
@@ -56,7 +59,7 @@ var table = index([]Key{
 	{"replica.read_throttling_by_size", "N, NK, NM, or " + throttleKind, refused, throttleOrRate},
 	{"replica.backup_request_throttling", throttleKind, refused, throttle},
 	{"replica.rocksdb_block_cache_enabled", "true or false", refused, boolean},
-	{"replica.split.validate_partition_hash", "true or false", refused, boolean},
+	{"replica.split.validate_partition_hash", "true or false", honoured, boolean},
 	{"replica_access_controller.allowed_users", "users separated by ;", refused, anything},
 	{"replica_access_controller.ranger_policies", "JSON", refused, jsonText},
 	{"rocksdb.checkpoint.reserve_min_count", "a number from 1", refused, intIn(1, 1<<31-1)},

@@ -148,7 +148,7 @@ func outcome(r dragonboat.RequestResult) error {
 	case r.Terminated():
 		return dragonboat.ErrShardClosed
 	}
-	return dragonboat.ErrShardNotReady
+	return ErrNotLeader // dropped before it was tried: the leader is changing
 }
 
 // again waits a moment before a repeat, or says why there is none.
