@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -113,9 +114,15 @@ func TestRaftLogger(t *testing.T) {
 	require.Equal(t, "bad 7", hook.LastEntry().Message)
 }
 
-func TestInstallRaftLoggerTwice(t *testing.T) {
+// installed makes the one installation of the process.
+var installed = sync.OnceValue(func() *test.Hook {
 	l, hook := test.NewNullLogger()
 	InstallRaftLogger(logrus.NewEntry(l))
+	return hook
+})
+
+func TestInstallRaftLoggerTwice(t *testing.T) {
+	hook := installed()
 	InstallRaftLogger(Discard())
 	logger.GetLogger("obs-test").Errorf("seen")
 	require.Equal(t, "obs-test", hook.LastEntry().Data["raft_package"])
