@@ -1,0 +1,141 @@
+package rocks
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/arionkv/arion/replica/engine"
+	"github.com/arionkv/arion/replica/record"
+)
+
+const benchRows = 200_000
+
+func benchKey(i int) []byte { return fmt.Appendf(nil, "\x00\x08hash%04dsort%06d", i%100, i) }
+
+func benchStore(b *testing.B) *store {
+	s := open(b, newOpener(b, DefaultConfig()), b.TempDir())
+	fill(b, s, benchRows, 0)
+	require.NoError(b, s.Flush())
+	b.ResetTimer()
+	return s
+}
+
+func BenchmarkGet(b *testing.B) {
+	s := benchStore(b)
+	b.RunParallel(func(pb *testing.PB) {
+		var buf []byte
+		for pb.Next() {
+			v, found, err := s.Get(benchKey(rand.IntN(benchRows)), buf[:0])
+			if err != nil || !found {
+				b.Error(found, err)
+			}
+			buf = v
+		}
+	})
+}
+
+func BenchmarkGetAbsent(b *testing.B) {
+	s := benchStore(b)
+	var buf []byte
+	for b.Loop() {
+		v, found, err := s.Get(benchKey(benchRows+rand.IntN(benchRows)), buf[:0])
+		if err != nil || found {
+			b.Error(found, err)
+		}
+		buf = v
+	}
+}
+
+func BenchmarkMultiGet100(b *testing.B) {
+	s := benchStore(b)
+	keys := make([][]byte, 100)
+	var p engine.Page
+	for b.Loop() {
+		first := rand.IntN(benchRows)
+		for i := range keys {
+			keys[i] = benchKey((first + i*100) % benchRows)
+		}
+		if err := s.MultiGet(keys, &p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkScan reads whole hash keys of 2000 records; ns/row is what counts.
+func BenchmarkScan(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		reverse bool
+		prefix  int
+		rows    int
+	}{{"forward", false, 0, 1000}, {"reverse", true, 0, 1000}, {"headers", false, record.HeaderLen, 1000}, {"row by row", false, 0, 1}} {
+		b.Run(c.name, func(b *testing.B) {
+			s := benchStore(b)
+			var p engine.Page
+			rows := 0
+			for b.Loop() {
+				from := fmt.Appendf(nil, "\x00\x08hash%04d", rand.IntN(100))
+				it, err := s.NewIter(engine.IterOptions{Lower: from, Upper: append(from[:len(from):len(from)], 0xff), Reverse: c.reverse, ValuePrefix: c.prefix})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for {
+					if err := it.Next(c.rows, 1<<20, &p); err != nil {
+						b.Fatal(err)
+					}
+					if p.Len() == 0 {
+						break
+					}
+					rows += p.Len()
+				}
+				it.Close()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(rows), "ns/row")
+		})
+	}
+}
+
+func BenchmarkApply64(b *testing.B) {
+	s := open(b, newOpener(b, DefaultConfig()), b.TempDir())
+	value := make([]byte, 100)
+	var batch engine.Batch
+	i := 0
+	for b.Loop() {
+		batch.Reset()
+		for range 64 {
+			i++
+			batch.PutHeader(benchKey(i), record.Header{Index: uint64(i)}, value)
+		}
+		if err := s.Apply(&batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(i), "ns/record")
+}
+
+func TestGetDoesNotAllocate(t *testing.T) {
+	s := open(t, newOpener(t, DefaultConfig()), t.TempDir())
+	fill(t, s, 10, 0)
+	key, buf := benchKey(1), make([]byte, 0, 1024)
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		if _, found, err := s.Get(key, buf); err != nil || !found {
+			t.Error(found, err)
+		}
+	}))
+}
+
+func TestApplyDoesNotAllocate(t *testing.T) {
+	s := open(t, newOpener(t, DefaultConfig()), t.TempDir())
+	var b engine.Batch
+	key, value := benchKey(1), make([]byte, 100)
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		b.Reset()
+		b.PutHeader(key, record.Header{}, value)
+		if err := s.Apply(&b); err != nil {
+			t.Error(err)
+		}
+	}))
+}
