@@ -122,8 +122,8 @@ func (p *Printer) Quote(b []byte) string {
 	return string(p.Bytes.Append(nil, head)) + note
 }
 
-// text writes one value for people.
-func (p *Printer) text(value any) string {
+// Text writes one value for people.
+func (p *Printer) Text(value any) string {
 	switch v := value.(type) {
 	case nil:
 		return "-"

@@ -85,7 +85,7 @@ func (r *tableResult) cells() [][]string {
 	for _, row := range r.rows {
 		line := make([]string, len(row))
 		for i, value := range row {
-			line[i] = r.p.text(value)
+			line[i] = r.p.Text(value)
 		}
 		all = append(all, line)
 	}

@@ -1,0 +1,135 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/arionkv/arion/client"
+	"github.com/arionkv/arion/idl/code"
+	"github.com/arionkv/arion/shell/parse"
+	"github.com/arionkv/arion/shell/render"
+)
+
+// The exit statuses of commands, and of the shell that ran them.
+const (
+	ExitOK          = 0
+	ExitFailed      = 1   // the operation failed on the server
+	ExitUsage       = 2   // usage error, nothing was sent
+	ExitUnreachable = 3   // meta or node not reached, or timeout: not applied
+	ExitNotFound    = 4   // not found, or the condition was not met
+	ExitRefused     = 5   // authentication or privilege
+	ExitBusy        = 6   // busy or throttled: safe to repeat
+	ExitInDoubt     = 7   // sent, no answer: may or may not have happened
+	ExitInterrupted = 130 // Ctrl-C
+)
+
+// remedies says, for each error a caller can tell apart, which exit status it
+// has and what to try. The first that matches counts.
+var remedies = []struct {
+	kind error
+	exit int
+	try  string
+}{
+	{client.ErrTableNotFound, ExitNotFound, "ls shows the tables; create <table> makes one"},
+	{client.ErrNotFound, ExitNotFound, ""},
+	{client.ErrInvalidArgument, ExitUsage, "help <command> shows what it takes"},
+	{client.ErrTooLarge, ExitUsage, "split the value; set_app_envs can raise the limit of the table"},
+	{client.ErrBusy, ExitBusy, "the same command again in a moment"},
+	{client.ErrOverloaded, ExitBusy, "the same command again in a moment"},
+	{client.ErrDiskFull, ExitBusy, "nodes -d shows the disks; free space or add a node"},
+	{client.ErrDenied, ExitRefused, "ask for access to the table"},
+	{client.ErrDisabled, ExitRefused, "get_app_envs shows what is switched off for the table"},
+	{client.ErrTimeout, ExitUnreachable, "nodes shows who is alive; timeout <ms> gives more time"},
+	{client.ErrUnavailable, ExitUnreachable, "nodes shows who is alive; app <table> -d shows who leads"},
+	{client.ErrNotSupported, ExitFailed, ""},
+}
+
+// failureOf turns an error into what is shown. advice serves usage errors that
+// bring none.
+func failureOf(err error, verb, advice string) render.Failure {
+	var typed *client.Error
+	var usage *usageError
+	var syntax *parse.SyntaxError
+	switch {
+	case errors.As(err, &usage):
+		return render.Failure{What: verb + ": " + usage.text, Code: "USAGE", Try: usage.try, Exit: ExitUsage}
+	case errors.As(err, &syntax):
+		return render.Failure{What: syntax.Error(), Code: "SYNTAX", Try: "quote with '…' what must be taken as it stands", Exit: ExitUsage}
+	case errors.Is(err, context.Canceled) || errors.Is(err, client.ErrCanceled):
+		return interrupted(err, verb)
+	case errors.As(err, &typed):
+		return failureOfCall(typed)
+	case strings.HasPrefix(err.Error(), "unknown command"):
+		// cobra has no type for it.
+		return render.Failure{What: "there is no command " + quoted(verb), Code: "USAGE", Try: advice, Exit: ExitUsage}
+	}
+	return other(err, verb)
+}
+
+func interrupted(err error, verb string) render.Failure {
+	f := render.Failure{What: verb + ": interrupted", Code: "INTERRUPTED", Exit: ExitInterrupted}
+	if client.IsUnknownOutcome(err) {
+		f.Cause = "the request had been sent: it may have been executed"
+	}
+	return f
+}
+
+func failureOfCall(e *client.Error) render.Failure {
+	f := render.Failure{What: place(e), Code: codeName(e), Exit: ExitFailed}
+	for _, r := range remedies {
+		if errors.Is(e, r.kind) {
+			f.Exit, f.Try = r.exit, r.try
+			break
+		}
+	}
+	f.Cause = e.Kind.Error()
+	if e.Cause != nil {
+		f.Cause += ": " + e.Cause.Error()
+	}
+	if e.Unknown {
+		f.Exit = ExitInDoubt
+		f.Cause += "; the request had been sent, so it may or may not have been executed"
+		f.Try = "read the record back before repeating"
+	}
+	return f
+}
+
+// place says what was done where: "set users/2.7 on 10.0.0.3:34801".
+func place(e *client.Error) string {
+	// The error's own text begins with it, up to the kind.
+	what, _, _ := strings.Cut(e.Error(), ": "+e.Kind.Error())
+	return what
+}
+
+// codeName is the name a script can rely on: the server's own, or that of the
+// client's decision.
+func codeName(e *client.Error) string {
+	if e.Code != code.OK {
+		return e.Code.String()
+	}
+	return strings.ToUpper(strings.ReplaceAll(e.Kind.Error(), " ", "_"))
+}
+
+// other covers what is neither the user's mistake nor a call's failure: no meta
+// server, a timeout before a call began, a closed pipe.
+func other(err error, verb string) render.Failure {
+	f := render.Failure{What: verb + " failed", Code: "FAILED", Cause: err.Error(), Exit: ExitFailed}
+	for _, r := range remedies {
+		if errors.Is(err, r.kind) {
+			f.Exit, f.Try = r.exit, r.try
+			f.Code = strings.ToUpper(strings.ReplaceAll(r.kind.Error(), " ", "_"))
+			return f
+		}
+	}
+	var coded *code.Error
+	switch {
+	case errors.As(err, &coded):
+		f.Code = coded.Code.String()
+	case errors.Is(err, context.DeadlineExceeded):
+		f.Code, f.Exit, f.Try = "TIMED_OUT", ExitUnreachable, "check --meta; nodes shows who is alive"
+	}
+	return f
+}
+
+func quoted(text string) string { return string(render.AppendQuoted(nil, []byte(text))) }

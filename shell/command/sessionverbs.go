@@ -1,0 +1,157 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/arionkv/arion/idl/key"
+	"github.com/arionkv/arion/shell/render"
+)
+
+func sessionVerbs() []verb {
+	return []verb{
+		{
+			use: "use [table]", short: "choose the table that record commands work on, or show it",
+			example: "use temp", max: 1, run: runUse,
+		}, {
+			use: "timeout [milliseconds]", short: "set or show how long a command may take",
+			example: "timeout 10000", max: 1, run: runTimeout,
+		}, {
+			use: "escape_all [true|false]", short: "set or show whether every byte is printed as \\xHH",
+			max: 1, run: runEscapeAll,
+		}, {
+			use: "hash <hash_key> <sort_key>", short: "show the hash of a key and the partition it is in",
+			example: "hash user1 name", min: 2, max: 2, run: runHash,
+		}, {
+			use: "version", short: "show the version", run: runVersion,
+		}, {
+			use: "exit", short: "leave the shell", aliases: []string{"quit"}, run: runExit,
+		},
+	}
+}
+
+// runUse does not ask whether the table exists: the first command on it does,
+// and a script may create it in between.
+func runUse(_ context.Context, c *call) error {
+	if len(c.args) == 0 {
+		if c.session.Table == "" {
+			return usagef("no table is in use; say: use <table>")
+		}
+		return c.value("table", c.session.Table)
+	}
+	c.session.Table = c.text(0)
+	return c.ok()
+}
+
+func runTimeout(_ context.Context, c *call) error {
+	if len(c.args) == 0 {
+		return c.value("timeout_ms", c.session.Timeout.Milliseconds())
+	}
+	ms, err := strconv.Atoi(c.text(0))
+	if err != nil || ms < 1 {
+		return usagef(fmt.Sprintf("%q is not a number of milliseconds", c.text(0)))
+	}
+	c.session.Timeout = time.Duration(ms) * time.Millisecond
+	return c.ok()
+}
+
+func runEscapeAll(_ context.Context, c *call) error {
+	p := c.session.Printer
+	if len(c.args) == 0 {
+		return c.value("escape_all", p.Bytes == render.EscapeAll)
+	}
+	on, err := strconv.ParseBool(c.text(0))
+	if err != nil {
+		return usagef(fmt.Sprintf("%q is neither true nor false", c.text(0)))
+	}
+	p.Bytes = render.Quoted
+	if on {
+		p.Bytes = render.EscapeAll
+	}
+	return c.ok()
+}
+
+func runHash(ctx context.Context, c *call) error {
+	hashKey, sortKey, err := c.hashAndSort()
+	if err != nil {
+		return err
+	}
+	hash := key.Hash(hashKey, sortKey)
+	properties := c.properties()
+	properties.add("key_hash", strconv.FormatUint(hash, 10))
+	if c.session.Table == "" {
+		return properties.done()
+	}
+	routing, err := c.routing(ctx, c.session.Table)
+	if err != nil {
+		return err
+	}
+	index := key.PartitionIndex(hash, routing.PartitionCount)
+	properties.add("app_name", c.session.Table)
+	properties.add("app_id", routing.AppID)
+	properties.add("partition_count", routing.PartitionCount)
+	properties.add("partition_index", index)
+	if p := partitionOf(routing, index); p != nil {
+		properties.add("leader", addressText(p.Primary))
+		properties.add("followers", addressTexts(p.Secondaries))
+	}
+	return properties.done()
+}
+
+func runVersion(_ context.Context, c *call) error {
+	return c.value("version", c.session.Version)
+}
+
+func runExit(_ context.Context, c *call) error {
+	c.session.quit = true
+	return c.done(render.Summary{})
+}
+
+// ok ends a command that has nothing to show.
+func (c *call) ok() error { return c.done(render.Summary{Text: "OK"}) }
+
+// value ends a command whose result is one named value.
+func (c *call) value(name string, value any) error {
+	c.open(render.Columns(name), oneValue)
+	if err := c.result.Row(value); err != nil {
+		return err
+	}
+	return c.done(render.Summary{})
+}
+
+func oneValue(p *render.Printer, row []any) string { return p.Text(row[0]) }
+
+// properties are name and value pairs: lines for people, one row in JSON.
+type properties struct {
+	c      *call
+	names  []string
+	values []any
+}
+
+func (c *call) properties() *properties { return &properties{c: c} }
+
+func (p *properties) add(name string, value any) {
+	p.names = append(p.names, name)
+	p.values = append(p.values, value)
+}
+
+func (p *properties) done() error {
+	p.c.open(render.Columns(p.names...), func(printer *render.Printer, row []any) string {
+		width := 0
+		for _, name := range p.names {
+			width = max(width, len(name))
+		}
+		lines := make([]string, len(row))
+		for i, value := range row {
+			lines[i] = fmt.Sprintf("%-*s : %s", width, p.names[i], printer.Text(value))
+		}
+		return strings.Join(lines, "\n")
+	})
+	if err := p.c.result.Row(p.values...); err != nil {
+		return err
+	}
+	return p.c.done(render.Summary{})
+}
