@@ -10,6 +10,7 @@ import (
 	"github.com/arionkv/arion/idl/frame"
 	"github.com/arionkv/arion/idl/rrdb"
 	"github.com/arionkv/arion/replica/command"
+	"github.com/arionkv/arion/replica/engine"
 )
 
 // FuzzDecodePut holds the hand-written decoder to the generated one.
@@ -44,12 +45,15 @@ func FuzzValidate(f *testing.F) {
 	f.Add(uint8(6), cas(rrdb.CheckAndSetRequest{HashKey: base.BlobOf([]byte("h"))}).Payload)
 	f.Fuzz(func(t *testing.T, kind uint8, payload []byte) {
 		k := command.Put + command.Kind(kind)%7
-		r := newReplica(t)
-		refusal, err := r.Validate(k, payload)
-		applied := r.do(command.Op{Kind: k, Payload: payload})
+		a, b := New(Identity{}, State{}), new(engine.Batch)
+		refusal, err := a.Validate(k, payload)
+		e, decodeErr := command.Decode(entry(command.Header{}, command.Op{Kind: k, Payload: payload}))
+		require.NoError(t, decodeErr)
+		applied, applyErr := a.Apply(storage{}, e, 1, b)
+		require.NoError(t, applyErr)
 		if refusal != nil || err != nil {
-			require.EqualValues(t, 4, status(applied))
-			require.Len(t, r.dump(), 1, "refused, and yet written")
+			require.EqualValues(t, 4, status(applied[0]))
+			require.Zero(t, b.Len(), "refused, and yet written")
 		}
 	})
 }
