@@ -9,9 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/lni/dragonboat/v4/config"
 	"github.com/lni/dragonboat/v4/raftpb"
-	"github.com/lni/vfs"
 )
 
 // A raft directory:
@@ -22,10 +20,11 @@ import (
 //	NODEHOST.ID      our own target
 //	LOCK             held while open
 //	host/<deployment>/…  log and snapshots
+//	<host name>      link to host
 //
-// dragonboat would name the last one after the machine and refuse to start on a
+// dragonboat names a directory after the machine and refuses to start on a
 // machine of another name. A container that restarts has a new name and its old
-// volume, so both are switched off: see stableFS and forgetHostName.
+// volume, so both are undone: see linkHostDir and forgetHostName.
 const (
 	settingsFile   = "settings.json"
 	settingsFormat = 1
@@ -96,7 +95,7 @@ func prepareDir(dir string, logShards int) (settings, error) {
 			return settings{}, err
 		}
 	}
-	return s, forgetHostName(dir)
+	return s, errors.Join(forgetHostName(dir), linkHostDir(dir))
 }
 
 // dropTornFiles removes flag files that a crash during the first start left
@@ -163,28 +162,29 @@ func forgetHostName(dir string) error {
 	return writeFile(path, append(flagSum(body), body...))
 }
 
-// stableFS is the machine's file system, except that the directory dragonboat
-// would name after the machine always has the same name.
-type stableFS struct {
-	config.IFS
-	dir, hostName string
-}
-
-func newStableFS(dir string) (*stableFS, error) {
+// linkHostDir makes the directory that dragonboat names after the machine a link
+// to one that always has the same name. Links of former names stay: records in
+// the log name files through them. (A file system of our own that maps the name
+// would be simpler, but dragonboat takes only its own ones.)
+func linkHostDir(dir string) error {
 	name, err := os.Hostname()
 	if err != nil {
-		return nil, fmt.Errorf("host name: %w", err)
+		return fmt.Errorf("host name: %w", err)
 	}
-	return &stableFS{IFS: vfs.Default, dir: dir, hostName: name}, nil
-}
-
-// PathJoin implements vfs.FS. dragonboat joins (directory, host name, …) in one
-// call wherever it needs the place; nothing else joins these two.
-func (f *stableFS) PathJoin(elem ...string) string {
-	if len(elem) > 2 && elem[0] == f.dir && elem[1] == f.hostName {
-		elem = append([]string{f.dir, stableHostDir}, elem[2:]...)
+	if err := os.MkdirAll(filepath.Join(dir, stableHostDir), 0o755); err != nil {
+		return err
 	}
-	return filepath.Join(elem...)
+	if name == stableHostDir {
+		return nil
+	}
+	link := filepath.Join(dir, name)
+	if to, err := os.Readlink(link); err == nil && to == stableHostDir {
+		return nil
+	}
+	if err := os.Symlink(stableHostDir, link); err != nil {
+		return err
+	}
+	return syncDir(dir)
 }
 
 // strayFiles are dragonboat's tuning files. It reads them from the working

@@ -167,10 +167,6 @@ func (o Options) deploymentID() uint64 {
 }
 
 func (h *Host) start(s settings) (err error) {
-	stable, err := newStableFS(h.o.Dir)
-	if err != nil {
-		return err
-	}
 	m, err := newMetrics(h.o.Registerer)
 	if err != nil {
 		return fmt.Errorf("raft metrics: %w", err)
@@ -185,7 +181,10 @@ func (h *Host) start(s settings) (err error) {
 			err = fmt.Errorf("raft log in %s: %v", h.o.Dir, r)
 		}
 	}()
-	nh, err := dragonboat.NewNodeHost(h.nodeHostConfig(s, stable, t))
+	nh, err := dragonboat.NewNodeHost(h.nodeHostConfig(s, t))
+	if err == nil && nh == nil { // it swallows its own panics
+		err = errors.New("dragonboat gave up, its last log line says why")
+	}
 	if err != nil {
 		return fmt.Errorf("raft log in %s: %w", h.o.Dir, err)
 	}
@@ -193,7 +192,7 @@ func (h *Host) start(s settings) (err error) {
 	return nil
 }
 
-func (h *Host) nodeHostConfig(s settings, fs config.IFS, t *transport) config.NodeHostConfig {
+func (h *Host) nodeHostConfig(s settings, t *transport) config.NodeHostConfig {
 	logDB := config.GetTinyMemLogDBConfig()
 	logDB.Shards = uint64(s.LogShards)
 	return config.NodeHostConfig{
@@ -213,7 +212,6 @@ func (h *Host) nodeHostConfig(s settings, fs config.IFS, t *transport) config.No
 				ExecShards: uint64(s.LogShards), CommitShards: commitWorkers, ApplyShards: applyWorkers,
 				SnapshotShards: snapshotWorkers, CloseShards: closeWorkers,
 			},
-			FS:                  fs,
 			TransportFactory:    transportFactory{t},
 			NodeRegistryFactory: newRegistry(h.book),
 		},

@@ -9,12 +9,12 @@ import (
 // The envelope around a command in the log tells the replica that proposed an
 // entry which of its waiting writes it answers. All others ignore it.
 //
-//	 0        1                 9                17
-//	 ┌────────┬─────────────────┬────────────────┬───────────────
-//	 │ ver u8 │ proposer u64 BE │ sequence u64 BE│ command.Entry
-//	 └────────┴─────────────────┴────────────────┴───────────────
-//	  1        random, drawn when
-//	           a replica opens
+//	0        1                 9                17
+//	┌────────┬─────────────────┬────────────────┬───────────────
+//	│ ver u8 │ proposer u64 BE │ sequence u64 BE│ command.Entry
+//	└────────┴─────────────────┴────────────────┴───────────────
+//	 1        random, drawn when
+//	          a replica opens
 //
 // The proposer is not the replica id: entries that come back from the log after
 // a restart must not be taken for those of the new life.
