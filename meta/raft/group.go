@@ -216,14 +216,28 @@ func (g *Group) refused(err error) error {
 	return err
 }
 
-// Resign hands leadership to another meta server, if this one has it and there is one. Before a planned stop it saves the
-// others an election timeout. It does not wait for the outcome.
-func (g *Group) Resign(members int) {
-	if !g.IsLeader() || members < 2 {
-		return
+// resignTimeout bounds the wait for a successor: about two elections.
+const resignTimeout = time.Second
+
+// Resign hands leadership to another of that many members, if this one has it, and waits a moment for the hand-over. Before
+// a planned stop it saves the others an election timeout. Nothing depends on its success.
+func (g *Group) Resign(ctx context.Context, members int) {
+	ctx, cancel := context.WithTimeout(ctx, resignTimeout)
+	defer cancel()
+	asked := false
+	for members > 1 && ctx.Err() == nil {
+		changed := g.changed.Wait()
+		if !g.IsLeader() {
+			return
+		}
+		if !asked {
+			asked = g.host.NodeHost().RequestLeaderTransfer(ShardID, g.self%uint64(members)+1) == nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		}
 	}
-	next := g.self%uint64(members) + 1
-	_ = g.host.NodeHost().RequestLeaderTransfer(ShardID, next)
 }
 
 // Close stops the replica; the host stays open.
