@@ -71,6 +71,7 @@ func (t *Table) BatchGetAsync(ctx context.Context, keys []Key) *Deferred[[]GetRe
 			return r.Err
 		})
 	g := &batchGet{batch: b, keys: keys}
+	b.add(1)
 	all := make([]int, 0, len(keys))
 	for i, k := range keys {
 		if err := checkKey("batch-get", t.name, k.HashKey, false); err != nil {
@@ -79,8 +80,7 @@ func (t *Table) BatchGetAsync(ctx context.Context, keys []Key) *Deferred[[]GetRe
 		}
 		all = append(all, i)
 	}
-	b.add(1)
-	g.send(all, nil)
+	g.send(all)
 	b.end()
 	return b.d
 }
@@ -160,17 +160,17 @@ type batchGet struct {
 }
 
 // send groups the keys of the indexes by partition, once the routing is known.
-// stale is routing that turned out wrong.
-func (g *batchGet) send(indexes []int, stale *route.Snapshot) {
+func (g *batchGet) send(indexes []int) {
+	if len(indexes) == 0 {
+		return
+	}
 	snap := g.t.route.Current()
-	if snap == nil || snap == stale {
+	if snap == nil {
 		g.add(1)
 		w := &batchRoute{g: g, indexes: indexes}
-		w.unwatch = context.AfterFunc(g.ctx, func() { w.OnRoute(g.ctx.Err()) })
-		if g.t.route.Refresh(snap, w) {
-			return
+		if !g.t.route.Refresh(nil, w) {
+			w.OnRoute(nil)
 		}
-		w.OnRoute(nil)
 		return
 	}
 	groups := map[int32][]int{}
@@ -191,25 +191,18 @@ func (g *batchGet) send(indexes []int, stale *route.Snapshot) {
 type batchRoute struct {
 	g       *batchGet
 	indexes []int
-	unwatch func() bool
-	once    sync.Once
 }
 
 func (w *batchRoute) OnRoute(err error) {
-	w.once.Do(func() {
-		if w.unwatch != nil {
-			w.unwatch()
-		}
-		defer w.g.end()
-		if err == nil && w.g.t.route.Current() != nil {
-			w.g.send(w.indexes, nil)
-			return
-		}
-		// The calls themselves know how to wait for routing and to say what failed.
-		for _, i := range w.indexes {
-			w.g.sendAlone(i)
-		}
-	})
+	defer w.g.end()
+	if err == nil && w.g.t.route.Current() != nil {
+		w.g.send(w.indexes)
+		return
+	}
+	// Calls know how to wait for routing, and to say what failed.
+	for _, i := range w.indexes {
+		w.g.sendAlone(i)
+	}
 }
 
 func (g *batchGet) sendAlone(i int) {
@@ -237,7 +230,7 @@ func (g *batchGet) sendGroup(snap *route.Snapshot, partition int32, group []int)
 	o.startInner(g.ctx, func(found map[string][]byte, err error) {
 		defer g.end()
 		if errors.Is(err, errRecount) {
-			g.send(group, nil)
+			g.send(group)
 			return
 		}
 		g.deliver(group, found, err)
@@ -280,7 +273,8 @@ func decodeFound(c *call, body []byte) (map[string][]byte, error) {
 // BatchSet writes records of any hash keys, all at the same time. Records of one
 // hash key with the same TTL go together in one atomic step; nothing else is
 // atomic. The results hold an error per entry, nil for those written; the error
-// is a *BatchError if there is one.
+// is a *BatchError if there is one. Cancelling gives up the parts that wait; the
+// batch ends with what became of each.
 func (t *Table) BatchSet(ctx context.Context, entries []Entry) ([]error, error) {
 	return waitBatch(ctx, t.BatchSetAsync(ctx, entries))
 }
@@ -292,12 +286,14 @@ func (t *Table) BatchSetAsync(ctx context.Context, entries []Entry) *Deferred[[]
 		ttl     time.Duration
 	}
 	b := newWriteBatch(ctx, t, "batch-set", len(entries))
-	groups := groupBy(len(entries), func(i int) group { return group{string(entries[i].HashKey), entries[i].TTL} })
+	groups := groupBy(len(entries), func(i int) (group, bool) {
+		return group{string(entries[i].HashKey), entries[i].TTL}, len(entries[i].HashKey) > 0
+	})
 	for _, indexes := range groups {
 		first := entries[indexes[0]]
 		if len(indexes) == 1 {
 			b.add(1)
-			t.prepareSet(first).startInner(b.ctx, b.done(indexes))
+			t.prepareSet(first).startPart(b.ctx, b.done(indexes))
 			continue
 		}
 		records := make([]Record, len(indexes))
@@ -305,7 +301,7 @@ func (t *Table) BatchSetAsync(ctx context.Context, entries []Entry) *Deferred[[]
 			records[n] = Record{entries[i].SortKey, entries[i].Value}
 		}
 		b.add(1)
-		t.multiSet(first.HashKey, records, first.TTL).startInner(b.ctx, b.done(indexes))
+		t.multiSet(first.HashKey, records, first.TTL).startPart(b.ctx, b.done(indexes))
 	}
 	b.end()
 	return b.d
@@ -319,18 +315,20 @@ func (t *Table) BatchDel(ctx context.Context, keys []Key) ([]error, error) {
 // BatchDelAsync is BatchDel without waiting.
 func (t *Table) BatchDelAsync(ctx context.Context, keys []Key) *Deferred[[]error] {
 	b := newWriteBatch(ctx, t, "batch-del", len(keys))
-	groups := groupBy(len(keys), func(i int) string { return string(keys[i].HashKey) })
+	groups := groupBy(len(keys), func(i int) (string, bool) {
+		return string(keys[i].HashKey), len(keys[i].HashKey) > 0
+	})
 	for _, indexes := range groups {
 		b.add(1)
 		if first := keys[indexes[0]]; len(indexes) == 1 {
-			t.prepareDel(first).startInner(b.ctx, b.done(indexes))
+			t.prepareDel(first).startPart(b.ctx, b.done(indexes))
 			continue
 		}
 		sortKeys := make([][]byte, len(indexes))
 		for n, i := range indexes {
 			sortKeys[n] = keys[i].SortKey
 		}
-		t.multiDel(keys[indexes[0]].HashKey, sortKeys).startInner(b.ctx, b.done(indexes))
+		t.multiDel(keys[indexes[0]].HashKey, sortKeys).startPart(b.ctx, b.done(indexes))
 	}
 	b.end()
 	return b.d
@@ -340,20 +338,22 @@ func (t *Table) BatchDelAsync(ctx context.Context, keys []Key) *Deferred[[]error
 const writeGroup = 500
 
 // groupBy collects the indexes 0..n-1 by a key, in their order, cutting groups
-// that grow too large. Several records under an empty hash key belong to
-// different partitions and stay alone.
-func groupBy[K comparable](n int, of func(int) K) [][]int {
+// that grow too large. Those that must not be together with others (records under
+// an empty hash key, which belong to different partitions) stay alone.
+func groupBy[K comparable](n int, of func(int) (k K, together bool)) [][]int {
 	open := map[K]int{}
 	var groups [][]int
 	for i := range n {
-		k := of(i)
+		k, together := of(i)
 		at, ok := open[k]
-		if !ok || len(groups[at]) >= writeGroup {
-			open[k] = len(groups)
-			groups = append(groups, []int{i})
+		if together && ok && len(groups[at]) < writeGroup {
+			groups[at] = append(groups[at], i)
 			continue
 		}
-		groups[at] = append(groups[at], i)
+		if together {
+			open[k] = len(groups)
+		}
+		groups = append(groups, []int{i})
 	}
 	return groups
 }

@@ -248,13 +248,13 @@ func (p prepared[T]) start(ctx context.Context, sync bool) *Deferred[T] {
 	return p.op.start(ctx, sync)
 }
 
-func (p prepared[T]) startInner(ctx context.Context, then func(T, error)) {
+func (p prepared[T]) startPart(ctx context.Context, then func(T, error)) {
 	if p.err != nil {
 		var zero T
 		then(zero, p.err)
 		return
 	}
-	p.op.startInner(ctx, then)
+	p.op.startPart(ctx, then)
 }
 
 // MultiDel deletes several records of a hash key in one atomic step; those that

@@ -53,10 +53,17 @@ func (o *op[T]) start(ctx context.Context, sync bool) *Deferred[T] {
 	return &o.d
 }
 
-// startInner sends a step of a larger call: it is never held up for room.
+// startPart sends a part of a larger call from the caller's goroutine.
+func (o *op[T]) startPart(ctx context.Context, then func(T, error)) {
+	o.then = then
+	o.c.begin(ctx, true, false)
+}
+
+// startInner sends a step of a larger call that has been admitted: it is not held
+// up for room, since the goroutine may be the one that makes room.
 func (o *op[T]) startInner(ctx context.Context, then func(T, error)) {
 	o.then = then
-	o.c.begin(ctx, false, true)
+	o.c.begin(ctx, true, true)
 }
 
 // badDecode reports a reply that could not be read. A write has been carried

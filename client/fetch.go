@@ -1,0 +1,315 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/arionkv/arion/client/internal/wire"
+	"github.com/arionkv/arion/idl/base"
+	"github.com/arionkv/arion/idl/key"
+	"github.com/arionkv/arion/idl/rrdb"
+)
+
+const rpcGetScanner = "RPC_RRDB_RRDB_GET_SCANNER"
+
+var (
+	// Opening reads and may be repeated.
+	opOpenScan = opSpec{name: "scan", class: classScan}
+	// Going on uses the context up: a lost answer cannot be asked for again, the
+	// scan has to be opened anew behind the last record.
+	opNextScan = opSpec{name: "scan", class: classScan, single: true}
+)
+
+// fetch gets the next page. One fetch runs at a time; it owns s.at.
+func (s *Scanner) fetch() {
+	s.mu.Lock()
+	if s.closed {
+		s.fetching = false
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	if s.at.segment >= len(s.segments) {
+		s.recount()
+		return
+	}
+	if s.at.after == nil {
+		s.at.after = s.segments[s.at.segment].After
+	}
+	if s.segments[s.at.segment].Done {
+		s.at = position{segment: s.at.segment + 1}
+		s.fetch()
+		return
+	}
+	if s.at.context > 0 {
+		s.goOn()
+		return
+	}
+	s.open()
+}
+
+func (s *Scanner) newOp(spec *opSpec) *op[wire.Rows] {
+	o := newOp(s.t, spec, key.Hash(s.hashKey, nil), decodeRows)
+	if !s.ordered {
+		p := s.segments[s.at.segment].Partition
+		o.c.fixed, o.c.hash = p, uint64(p)
+	}
+	return o
+}
+
+func decodeRows(c *call, body []byte) (wire.Rows, error) {
+	rows, err := wire.DecodeRows(append([]byte(nil), body...))
+	if err != nil {
+		return rows, c.badDecode(err)
+	}
+	if rows.Status != 0 && rows.Status != statusIncomplete {
+		return rows, c.badStatus(rows.Status)
+	}
+	return rows, nil
+}
+
+// open starts the scan of the segment behind the last record.
+func (s *Scanner) open() {
+	req, err := s.openRequest()
+	if err != nil {
+		s.failed(err)
+		return
+	}
+	o := s.newOp(&opOpenScan)
+	o.c.frame = wire.AppendRequest(o.into(), rpcGetScanner, req)
+	o.startInner(context.Background(), func(rows wire.Rows, err error) {
+		if err != nil {
+			s.failed(err)
+			return
+		}
+		s.arrived(&o.c, rows)
+	})
+}
+
+func (s *Scanner) goOn() {
+	o := s.newOp(&opNextScan)
+	o.c.frame = wire.AppendScan(o.into(), s.at.context)
+	o.startInner(context.Background(), func(rows wire.Rows, err error) {
+		s.at.context = 0
+		switch {
+		case err == nil:
+			s.arrived(&o.c, rows)
+		case errors.Is(err, ErrClosed):
+			s.failed(err)
+		default:
+			// Whatever was wrong, opening anew finds out: a context that is gone, a
+			// leader that moved, a connection that broke.
+			s.fetch()
+		}
+	})
+}
+
+func (s *Scanner) openRequest() (*rrdb.GetScannerRequest, error) {
+	const op = "scan"
+	if err := checkKey(op, s.t.name, s.hashKey, s.ordered); err != nil {
+		return nil, err
+	}
+	if !s.o.SortKeys.ok() || !s.o.HashKeys.ok() {
+		return nil, invalid(op, s.t.name, "filter type")
+	}
+	yes := true
+	full := !s.ordered
+	req := &rrdb.GetScannerRequest{
+		StartInclusive: true, BatchSize: clamp(s.pageSize()), NoValue: s.o.NoValue,
+		HashKeyFilterType: rrdb.FilterType(s.o.HashKeys.Type), HashKeyFilterPattern: base.BlobOf(s.o.HashKeys.Pattern),
+		SortKeyFilterType: rrdb.FilterType(s.o.SortKeys.Type), SortKeyFilterPattern: base.BlobOf(s.o.SortKeys.Pattern),
+		ValidatePartitionHash: &full, FullScan: &full,
+	}
+	if s.o.Expiry {
+		req.ReturnExpireTs = &yes
+	}
+	if s.ordered {
+		s.orderedRange(req)
+	} else {
+		req.StartKey, req.StopKey = base.BlobOf([]byte{0, 0}), base.BlobOf([]byte{0xff, 0xff})
+	}
+	if s.at.after != nil {
+		req.StartKey, req.StartInclusive = base.BlobOf(s.at.after), false
+	}
+	return req, nil
+}
+
+func (s *Scanner) orderedRange(req *rrdb.GetScannerRequest) {
+	req.StartKey = base.BlobOf(key.Append(nil, s.hashKey, s.bounds.Start))
+	req.StartInclusive = !s.bounds.StartExclusive
+	if len(s.bounds.Stop) == 0 {
+		req.StopKey = base.BlobOf(key.Successor(key.Append(nil, s.hashKey, nil)))
+		return
+	}
+	req.StopKey = base.BlobOf(key.Append(nil, s.hashKey, s.bounds.Stop))
+	req.StopInclusive = s.bounds.StopInclusive
+}
+
+func (s *Scanner) pageSize() int {
+	if s.o.PageSize > 0 {
+		return s.o.PageSize
+	}
+	return defaultPage
+}
+
+// arrived takes a page from the server.
+func (s *Scanner) arrived(c *call, got wire.Rows) {
+	rows, err := s.convert(got.Rows)
+	if err != nil {
+		s.failed(c.badDecode(err))
+		return
+	}
+	if len(got.Rows) > 0 {
+		s.at.after = clone(got.Rows[len(got.Rows)-1].Key)
+	}
+	s.at.context = max(got.Context, 0)
+	// Out of time, the server gives what it has and no context.
+	cut := got.Status == statusIncomplete
+	if cut && len(got.Rows) == 0 {
+		s.failed(c.badStatus(got.Status))
+		return
+	}
+	p := &page{segment: s.at.segment, rows: rows, last: !cut && s.at.context == 0}
+	if p.last {
+		s.at = position{segment: s.at.segment + 1}
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.fetching = false
+		at := s.at
+		s.mu.Unlock()
+		s.clear(at)
+		return
+	}
+	if len(rows) == 0 && !p.last {
+		s.mu.Unlock()
+		s.fetch() // everything was filtered away
+		return
+	}
+	s.next, s.fetching = p, false
+	if len(s.rows) == 0 {
+		s.turnLocked()
+	}
+	s.serve()
+}
+
+// convert splits the keys, and drops what does not belong: records of another
+// partition, left over from a split, and anything not behind the last key.
+func (s *Scanner) convert(in []wire.Row) ([]Row, error) {
+	rows := make([]Row, 0, len(in))
+	after := s.at.after
+	g := &s.segments[s.at.segment]
+	for _, r := range in {
+		hashKey, sortKey, err := key.Decode(r.Key)
+		if err != nil {
+			return nil, err
+		}
+		if after != nil && bytes.Compare(r.Key, after) <= 0 {
+			continue
+		}
+		after = r.Key
+		if !s.ordered && key.PartitionIndex(key.Hash(hashKey, sortKey), g.Count) != g.Partition {
+			continue
+		}
+		row := Row{HashKey: hashKey, SortKey: sortKey, Value: r.Value, encoded: r.Key}
+		if r.Expire != 0 {
+			row.Expires = time.Unix(key.EpochUnix+int64(r.Expire), 0)
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// failed reports an error to those who wait. The scan stays where it is.
+func (s *Scanner) failed(err error) {
+	s.mu.Lock()
+	s.fetching = false
+	s.at.context = 0
+	queue := s.queue
+	s.queue = nil
+	s.mu.Unlock()
+	for _, r := range queue {
+		r.d.fire(nil, err)
+	}
+}
+
+// recount ends the scan, unless partitions have split under it: then the new
+// ones are scanned too. Only routing asked for now, after the last page, tells.
+func (s *Scanner) recount() {
+	if s.ordered {
+		s.finish()
+		return
+	}
+	stale := s.t.route.Current()
+	if stale == nil || !s.t.route.Refresh(stale, recounter{s}) {
+		// Somebody refreshed in between; that is as good if there is a result.
+		if s.t.route.Current() == nil {
+			s.t.route.Refresh(nil, recounter{s})
+			return
+		}
+		recounter{s}.OnRoute(nil)
+	}
+}
+
+func (s *Scanner) finish() {
+	s.mu.Lock()
+	s.fetching, s.ended = false, true
+	s.serve()
+}
+
+type recounter struct{ s *Scanner }
+
+func (r recounter) OnRoute(err error) {
+	s := r.s
+	snap := s.t.route.Current()
+	if err != nil || snap == nil {
+		c := call{t: s.t, op: &opOpenScan, placed: -1}
+		if err == nil || isNoTable(err) {
+			err = errNoTable
+		}
+		s.failed(c.errorLocked(err))
+		return
+	}
+	s.mu.Lock()
+	grown := s.growLocked(snap.Count)
+	s.mu.Unlock()
+	if !grown {
+		s.finish()
+		return
+	}
+	s.fetch()
+}
+
+// growLocked adds the partitions that came from splits up to count.
+func (s *Scanner) growLocked(count int32) bool {
+	had := len(s.segments)
+	for i := range had {
+		g := &s.segments[i]
+		times := count / g.Count
+		if times < 2 || g.Count*times != count {
+			continue
+		}
+		old := *g
+		g.Count, g.Seen = count, [seenParts][]byte{}
+		for j := int32(1); j < times; j++ {
+			s.segments = append(s.segments, old.child(j, times))
+		}
+	}
+	return len(s.segments) > had
+}
+
+// child is the j-th of the partitions that g became, of times in all.
+func (g *segment) child(j, times int32) segment {
+	c := segment{Partition: g.Partition + j*g.Count, Count: g.Count * times}
+	if times > seenParts {
+		return c
+	}
+	for part, last := range g.Seen {
+		if int32(part)%times == j && bytes.Compare(last, c.After) > 0 {
+			c.After = last
+		}
+	}
+	return c
+}
