@@ -44,6 +44,7 @@ type Applier struct {
 	Identity
 	state State
 	run   overlay
+	ended bool // AppendState was called for the batch of the last Apply
 	dec   binproto.Reader
 	buf   []byte // stored bytes of the last lookup
 }
@@ -62,9 +63,21 @@ func New(id Identity, st State) *Applier {
 // including entries of a run not yet given to the engine.
 func (a *Applier) State() State { return a.state }
 
-// AppendState closes a run: it adds the bookkeeping to the run's batch, to be
-// written together with the data.
-func (a *Applier) AppendState(batch *engine.Batch) { a.state.AppendTo(batch) }
+// AppendState ends a run: it adds the bookkeeping to the run's batch, to be
+// written together with the data. The Applier lets go of the entries' bytes;
+// the next Apply must begin a run.
+func (a *Applier) AppendState(batch *engine.Batch) {
+	a.state.AppendTo(batch)
+	a.ended = true
+	a.run.reset()
+	a.dec.Reset(nil)
+	if cap(a.buf) > maxIdleRecord {
+		a.buf = nil
+	}
+}
+
+// maxIdleRecord bounds the record buffer an Applier keeps between runs.
+const maxIdleRecord = 64 << 10
 
 // op is what the operations of one entry share.
 type op struct {
@@ -89,8 +102,12 @@ func (a *Applier) Apply(state Reader, e command.Entry, index uint64, batch *engi
 	if index <= a.state.AppliedIndex {
 		return nil, fmt.Errorf("apply %v: entry %d after entry %d", a.Identity, index, a.state.AppliedIndex)
 	}
-	if batch.Len() == 0 {
+	switch {
+	case batch.Len() == 0:
 		a.run.reset()
+		a.ended = false
+	case a.ended:
+		return nil, fmt.Errorf("apply %v: entry %d joins a run that has ended", a.Identity, index)
 	}
 	// Stamps of successive leaders may go back: the clock is part of the state,
 	// and what compaction purged under it must stay expired.

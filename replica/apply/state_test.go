@@ -124,3 +124,18 @@ func TestStorageErrors(t *testing.T) {
 		require.ErrorIs(t, err, engine.ErrCorruption)
 	}
 }
+
+func TestRunEndsWithItsState(t *testing.T) {
+	r := newReplica(t)
+	e, err := command.Decode(entry(command.Header{}, put("h", "s", "v", 0)))
+	require.NoError(t, err)
+	var b engine.Batch
+	_, err = r.Apply(r.engine, e, 1, &b)
+	require.NoError(t, err)
+	r.AppendState(&b)
+	_, err = r.Apply(r.engine, e, 2, &b)
+	require.Error(t, err, "its writes would hide those of the run")
+	b.Reset()
+	_, err = r.Apply(r.engine, e, 2, &b)
+	require.NoError(t, err)
+}

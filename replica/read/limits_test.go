@@ -337,3 +337,15 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("sortkey_count: %v allocations", got)
 	}
 }
+
+func BenchmarkMultiGet1000(b *testing.B) {
+	source := &canned{rows: 1000, broken: broken{value: record.Append(nil, record.Header{}, make([]byte, 100))}}
+	r, v := &read.Reader{}, read.View{Engine: source, NowSec: 1000, Limits: read.DefaultLimits()}
+	req := &rrdb.MultiGetRequest{HashKey: text("h")}
+	b.ReportAllocs()
+	for range b.N {
+		if resp, err := r.MultiGet(v, req); err != nil || len(resp.Kvs) != 1000 {
+			b.Fatal(err)
+		}
+	}
+}

@@ -110,9 +110,10 @@ func (w *walk) want() (rows, size int) {
 	return rows + 1, size
 }
 
-func (w *walk) full() bool {
-	return w.late || w.examined >= w.maxExamined || w.rows >= w.maxRows ||
-		w.maxBytes > 0 && w.bytes >= w.maxBytes
+func (w *walk) full() bool { return w.late || w.atLimit() }
+
+func (w *walk) atLimit() bool {
+	return w.examined >= w.maxExamined || w.rows >= w.maxRows || w.maxBytes > 0 && w.bytes >= w.maxBytes
 }
 
 // examine looks at the rows of a page, fills s.picks, and reports whether a row
@@ -140,9 +141,11 @@ func (w *walk) examine(s *scratch) (more bool, err error) {
 	return false, nil
 }
 
+// stopped says why a full walk is full. A walk that got what it wanted and ran
+// late only while looking ahead is not late.
 func (w *walk) stopped() ending {
-	if w.late {
-		return timedOut
+	if w.atLimit() {
+		return limited
 	}
-	return limited
+	return timedOut
 }
