@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -22,6 +21,8 @@ const (
 	proposeTimeout = 5 * time.Second
 	pokeTimeout    = 2 * time.Second
 	pokeAgain      = 300 * time.Millisecond // a node that was called is given this long before the next call
+	moveTimeout    = time.Second
+	moveAgain      = 10 * time.Second // longer than a table settles: each leader is asked once
 )
 
 // Group is the catalog's raft group as the loop needs it.
@@ -51,19 +52,29 @@ type Options struct {
 type Loop struct {
 	o         Options
 	leading   bool
-	firstSeen map[int32]time.Time // tables in creation, since when this leader has seen them
+	creations map[int32]*creation
 	confirmed time.Time
-	pokes     pokes
+	pokes     *calls[int64]
+	moves     *calls[partitionID]
 }
+
+// creation is what this leader saw of a table in creation.
+type creation struct {
+	since  time.Time
+	served time.Time // every partition has had a leader since; zero: not yet
+}
+
+type partitionID struct{ table, index int32 }
 
 // New makes a loop; Run runs it.
 func New(o Options) *Loop {
-	return &Loop{o: o, firstSeen: map[int32]time.Time{}, pokes: pokes{last: map[int64]time.Time{}}}
+	return &Loop{o: o, creations: map[int32]*creation{}, pokes: newCalls[int64](pokeAgain), moves: newCalls[partitionID](moveAgain)}
 }
 
 // Run works until ctx ends, then waits for the calls it made.
 func (l *Loop) Run(ctx context.Context) {
 	defer l.pokes.wait()
+	defer l.moves.wait()
 	for ctx.Err() == nil {
 		state, tracker := l.o.Group.Changed(), l.o.Tracker.Changed()
 		l.round(ctx)
@@ -95,7 +106,7 @@ func (l *Loop) round(ctx context.Context) {
 	}
 	if !l.leading {
 		l.leading = true
-		clear(l.firstSeen)
+		clear(l.creations)
 		l.o.Tracker.Lead()
 	}
 	now := l.o.Now()
@@ -103,7 +114,8 @@ func (l *Loop) round(ctx context.Context) {
 	l.remember(s, now)
 	plan := Make(s, l.o.Tracker, Input{
 		NowUnixSec: now.Unix(), Cluster: l.o.Cluster, Confirm: now.Sub(l.confirmed) >= confirmEvery,
-		Age: func(id int32) time.Duration { return now.Sub(l.firstSeen[id]) },
+		Age:    func(id int32) time.Duration { return now.Sub(l.creations[id].since) },
+		Served: func(id int32) time.Duration { return now.Sub(l.creations[id].served) },
 	})
 	for _, c := range plan.Commands {
 		l.propose(ctx, c, now)
@@ -111,20 +123,30 @@ func (l *Loop) round(ctx context.Context) {
 	for _, n := range plan.Poke {
 		l.poke(ctx, n, s.Version, now)
 	}
+	for _, m := range plan.Moves {
+		l.move(ctx, m, now)
+	}
 }
 
 // remember dates the tables in creation by this leader's own clock: another leader's may differ, and a creation must not
 // be given up because clocks disagree.
 func (l *Loop) remember(s *catalog.State, now time.Time) {
 	for _, t := range s.Tables() {
-		creating := t.Status == catalog.StatusCreating
-		if _, known := l.firstSeen[t.ID]; creating && !known {
-			l.firstSeen[t.ID] = now
+		if t.Status != catalog.StatusCreating {
+			continue
+		}
+		c := l.creations[t.ID]
+		if c == nil {
+			c = &creation{since: now}
+			l.creations[t.ID] = c
+		}
+		if c.served.IsZero() && Serving(t, l.o.Tracker) {
+			c.served = now
 		}
 	}
-	for id := range l.firstSeen {
+	for id := range l.creations {
 		if t := s.Table(id); t == nil || t.Status != catalog.StatusCreating {
-			delete(l.firstSeen, id)
+			delete(l.creations, id)
 		}
 	}
 }
@@ -158,49 +180,27 @@ func (l *Loop) tell(c catalog.Command) {
 	}
 }
 
-// pokes limits calls to one per node at a time.
-type pokes struct {
-	mu      sync.Mutex
-	running map[int64]bool
-	last    map[int64]time.Time
-	done    sync.WaitGroup
-}
-
-func (p *pokes) begin(node int64, now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.running == nil {
-		p.running = map[int64]bool{}
-	}
-	if p.running[node] || now.Sub(p.last[node]) < pokeAgain {
-		return false
-	}
-	p.running[node], p.last[node] = true, now
-	p.done.Add(1)
-	return true
-}
-
-func (p *pokes) end(node int64) {
-	p.mu.Lock()
-	delete(p.running, node)
-	p.mu.Unlock()
-	p.done.Done()
-}
-
-func (p *pokes) wait() { p.done.Wait() }
-
 // poke asks a node to sync now. It may fail: the node syncs by itself every second.
 func (l *Loop) poke(ctx context.Context, n *catalog.Node, version uint64, now time.Time) {
-	if !l.pokes.begin(n.ID, now) {
-		return
+	l.pokes.start(ctx, n.ID, now, func(ctx context.Context) {
+		l.call(ctx, n, "RPC_ARION_POKE", pokeTimeout, &arion.PokeRequest{Version: int64(version)}, arion.NewPokeResponse())
+	})
+}
+
+// move asks for a transfer of leadership. It may fail: the leader then stays where it is.
+func (l *Loop) move(ctx context.Context, m Move, now time.Time) {
+	l.moves.start(ctx, partitionID{m.TableID, m.Partition}, now, func(ctx context.Context) {
+		l.call(ctx, m.From, "RPC_ARION_CHANGE_MEMBER", moveTimeout, &arion.ChangeMemberRequest{
+			TableID: m.TableID, PartitionIndex: m.Partition, Op: arion.MemberOp_TRANSFER_LEADER,
+			ReplicaID: m.To.ID, NodeID: m.To.NodeID,
+		}, arion.NewChangeMemberResponse())
+	})
+}
+
+func (l *Loop) call(ctx context.Context, n *catalog.Node, name string, timeout time.Duration, arg, result frame.Message) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := l.o.Caller.Call(ctx, n.RPCAddress, name, arg, result); err != nil && !errors.Is(err, context.Canceled) {
+		l.o.Log.WithError(err).WithFields(logrus.Fields{"node": n.RPCAddress, "rpc": name}).Debug("call failed, the next round plans again")
 	}
-	go func() {
-		defer l.pokes.end(n.ID)
-		ctx, cancel := context.WithTimeout(ctx, pokeTimeout)
-		defer cancel()
-		err := l.o.Caller.Call(ctx, n.RPCAddress, "RPC_ARION_POKE", &arion.PokeRequest{Version: int64(version)}, arion.NewPokeResponse())
-		if err != nil && !errors.Is(err, context.Canceled) {
-			l.o.Log.WithError(err).WithField("node", n.RPCAddress).Debug("node not poked")
-		}
-	}()
 }

@@ -19,6 +19,13 @@ type View interface {
 // node to restart meanwhile; a client that asked has had its answer before.
 const abandonAfter = 60 * time.Second
 
+// settleAfter bounds the wait for the leaders of a new table to go where they are wanted. A transfer that has not happened
+// within two elections is not under way any more, so nothing moves under the first clients.
+const settleAfter = 1500 * time.Millisecond
+
+// maxMoves leaders are asked to move per round.
+const maxMoves = 256
+
 // maxConfirmed leaders go into one command; the rest follow with the next.
 const maxConfirmed = 4096
 
@@ -26,6 +33,14 @@ const maxConfirmed = 4096
 type Plan struct {
 	Commands []catalog.Command
 	Poke     []*catalog.Node // live nodes that do not have the current version
+	Moves    []Move
+}
+
+// Move asks the node of a partition's leader to hand over to another replica.
+type Move struct {
+	TableID, Partition int32
+	From               *catalog.Node
+	To                 catalog.Replica
 }
 
 // Input of Make besides the catalog and the view.
@@ -34,6 +49,7 @@ type Input struct {
 	Cluster    string                            // name to record if there is none
 	Confirm    bool                              // leaders may be recorded now
 	Age        func(tableID int32) time.Duration // how long this leader has seen the table in creation
+	Served     func(tableID int32) time.Duration // how long all partitions of a table in creation have had leaders
 }
 
 // Make plans.
@@ -46,7 +62,7 @@ func Make(s *catalog.State, v View, in Input) Plan {
 	for _, t := range s.Tables() {
 		switch t.Status {
 		case catalog.StatusCreating, catalog.StatusRecalling:
-			p.ready(t, v, in)
+			p.ready(s, t, v, in)
 		case catalog.StatusDropped:
 			purge = purge || t.Expired(in.NowUnixSec)
 		}
@@ -61,13 +77,36 @@ func Make(s *catalog.State, v View, in Input) Plan {
 	return p
 }
 
-func (p *Plan) ready(t *catalog.Table, v View, in Input) {
+func (p *Plan) ready(s *catalog.State, t *catalog.Table, v View, in Input) {
+	creating := t.Status == catalog.StatusCreating
 	switch {
 	case Serving(t, v):
+		moves := misplaced(s, t, v)
+		if creating && len(moves) > 0 && in.Served(t.ID) < settleAfter {
+			p.Moves = append(p.Moves, moves...)
+			return
+		}
 		p.Commands = append(p.Commands, &catalog.TableReady{TableID: t.ID})
-	case t.Status == catalog.StatusCreating && in.Age(t.ID) > abandonAfter:
+	case creating && in.Age(t.ID) > abandonAfter:
 		p.Commands = append(p.Commands, &catalog.AbandonTable{TableID: t.ID})
 	}
+}
+
+// misplaced lists the leaders of a new table that are not where placement wants them. Raft elects whoever asks first, often
+// the same node for many partitions; before anybody uses the table, evening that out costs nothing.
+func misplaced(s *catalog.State, t *catalog.Table, v View) []Move {
+	var out []Move
+	for i := range t.Partitions {
+		w, wanted := v.Partition(t, int32(i)), t.Partitions[i].Replicas[0]
+		from := s.Node(w.Leader.NodeID)
+		if w.Leader.ID == wanted.ID || from == nil || !slices.Contains(w.Followers, wanted) {
+			continue
+		}
+		if len(out) < maxMoves {
+			out = append(out, Move{TableID: t.ID, Partition: int32(i), From: from, To: wanted})
+		}
+	}
+	return out
 }
 
 // Serving reports whether every partition has a leader at work.
@@ -106,5 +145,4 @@ func (p *Plan) poke(s *catalog.State, v View) {
 			p.Poke = append(p.Poke, n)
 		}
 	}
-	p.Poke = slices.Clip(p.Poke)
 }

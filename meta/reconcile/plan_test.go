@@ -46,7 +46,8 @@ func create() catalog.Command {
 }
 
 func input(age time.Duration) Input {
-	return Input{NowUnixSec: 100, Cluster: "c", Confirm: true, Age: func(int32) time.Duration { return age }}
+	return Input{NowUnixSec: 100, Cluster: "c", Confirm: true,
+		Age: func(int32) time.Duration { return age }, Served: func(int32) time.Duration { return age }}
 }
 
 func TestPlan(t *testing.T) {
@@ -73,6 +74,22 @@ func TestPlan(t *testing.T) {
 		require.Equal(t, c.want, Make(c.state, &c.view, input(c.age)).Commands, c.name)
 	}
 	require.Equal(t, []catalog.Command{&catalog.NameCluster{Name: "c"}}, Make(catalog.New(), &fakeView{}, input(0)).Commands)
+}
+
+// TestSettle: leaders of a new table are asked to go where they are wanted, but nobody waits for ever.
+func TestSettle(t *testing.T) {
+	s := state(t, &catalog.CreateTable{Name: "t", PartitionCount: 2, ReplicaCount: 2, NowUnixSec: 1, Placement: [][]int64{{1, 2}, {2, 1}}})
+	first, second := catalog.Replica{ID: 1, NodeID: 1, Voting: true}, catalog.Replica{ID: 2, NodeID: 2, Voting: true}
+	v := &fakeView{up: map[int32]track.View{
+		0: {Leader: second, LeaderUp: true, Followers: []catalog.Replica{first}},
+		1: {Leader: catalog.Replica{ID: 1, NodeID: 2, Voting: true}, LeaderUp: true},
+	}}
+	p := Make(s, v, input(0))
+	require.Empty(t, p.Commands)
+	require.Equal(t, []Move{{TableID: 1, Partition: 0, From: s.Node(2), To: first}}, p.Moves)
+	p = Make(s, v, input(2*time.Second))
+	require.Equal(t, []catalog.Command{&catalog.TableReady{TableID: 1}}, p.Commands)
+	require.Empty(t, p.Moves)
 }
 
 func TestPoke(t *testing.T) {
