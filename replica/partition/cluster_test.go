@@ -61,8 +61,9 @@ type cluster struct {
 	nodes  []*node
 	tune   func(*Options)
 
-	mu  sync.Mutex
-	cut map[[2]int]bool // messages from, to are lost
+	mu   sync.Mutex
+	cut  map[[2]int]bool       // messages from, to are lost
+	late map[int]time.Duration // messages from here are held up
 }
 
 type node struct {
@@ -79,7 +80,7 @@ type node struct {
 func (n *node) id() int64 { return int64(1000 + n.number) }
 
 func newCluster(t *testing.T, opener engine.Opener, size int) *cluster {
-	c := &cluster{t: t, opener: opener, cut: map[[2]int]bool{}, tune: func(*Options) {}}
+	c := &cluster{t: t, opener: opener, cut: map[[2]int]bool{}, late: map[int]time.Duration{}, tune: func(*Options) {}}
 	for i := range size {
 		c.addNode(i)
 	}
@@ -107,9 +108,13 @@ func freeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// fault loses what node from sends over a cut link.
+// fault loses what node from sends over a cut link, and holds up the rest.
 func (c *cluster) fault(from int) raft.Fault {
 	return func(to string, _ *raftpb.Message) bool {
+		c.mu.Lock()
+		late := c.late[from]
+		c.mu.Unlock()
+		time.Sleep(late)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for _, n := range c.nodes {

@@ -22,6 +22,9 @@ import (
 // catches up gets thousands of entries at once.
 const maxRunBytes = 4 << 20
 
+// maxIdleBatch bounds the memory a partition keeps for its next run.
+const maxIdleBatch = 256 << 10
+
 // machine is the state machine dragonboat drives. It serialises Update, Sync,
 // PrepareSnapshot, RecoverFromSnapshot and Close; SaveSnapshot runs beside.
 //
@@ -155,6 +158,9 @@ func (m *machine) endRun(h *Handle) error {
 	st := m.applier.State()
 	h.SetClock(st.ClockSec())
 	m.publish(st)
+	if m.batch.Size() > maxIdleBatch {
+		m.batch = engine.Batch{}
+	}
 	m.batch.Reset()
 	for i := range m.mine {
 		m.answer(m.mine[i].sequence, m.mine[i].results)

@@ -15,11 +15,28 @@ import (
 	"github.com/arionkv/arion/idl/code"
 	"github.com/arionkv/arion/idl/rrdb"
 	"github.com/arionkv/arion/replica/command"
+	"github.com/arionkv/arion/replica/engine"
 	"github.com/arionkv/arion/replica/engine/mem"
+	"github.com/arionkv/arion/replica/engine/rocks"
 )
 
-func TestWriteReadFailover(t *testing.T) {
-	c := newCluster(t, mem.Opener{}, 3)
+// onEngines runs a test over both engines.
+func onEngines(t *testing.T, test func(*testing.T, engine.Opener)) {
+	t.Run("mem", func(t *testing.T) { test(t, mem.Opener{}) })
+	t.Run("rocks", func(t *testing.T) {
+		cfg := rocks.DefaultConfig()
+		cfg.BlockCacheBytes, cfg.MemtablesBytes = 32<<20, 8<<20
+		o, err := rocks.NewOpener(cfg)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, o.Close()) })
+		test(t, o)
+	})
+}
+
+func TestWriteReadFailover(t *testing.T) { onEngines(t, testWriteReadFailover) }
+
+func testWriteReadFailover(t *testing.T, opener engine.Opener) {
+	c := newCluster(t, opener, 3)
 	c.openAll(0)
 	for i := range 50 {
 		c.put(0, fmt.Sprintf("a%d", i), "1")
@@ -95,8 +112,10 @@ func TestRestartWithoutFlush(t *testing.T) {
 	c.put(0, "after", "v")
 }
 
-func TestRestartInOrder(t *testing.T) {
-	c := newCluster(t, mem.Opener{}, 3)
+func TestRestartInOrder(t *testing.T) { onEngines(t, testRestartInOrder) }
+
+func testRestartInOrder(t *testing.T, opener engine.Opener) {
+	c := newCluster(t, opener, 3)
 	c.openAll(0)
 	c.put(0, "k", "v")
 	for _, n := range c.nodes {
@@ -110,8 +129,10 @@ func TestRestartInOrder(t *testing.T) {
 	require.Equal(t, "v", v)
 }
 
-func TestSnapshotToLaggingReplica(t *testing.T) {
-	c := newCluster(t, mem.Opener{}, 3)
+func TestSnapshotToLaggingReplica(t *testing.T) { onEngines(t, testSnapshotToLaggingReplica) }
+
+func testSnapshotToLaggingReplica(t *testing.T, opener engine.Opener) {
+	c := newCluster(t, opener, 3)
 	c.tune = func(o *Options) { o.SnapshotEntries, o.CompactionOverhead = 50, 5 }
 	c.openAll(0)
 	c.put(0, "first", "1")
@@ -192,8 +213,7 @@ func TestMembership(t *testing.T) {
 		r := p.Report()
 		return len(r.Members) == 3 && r.Members[2].ReplicaID == 4 && r.Members[2].Voting && r.Members[2].NodeID == n.id()
 	})
-	removed := gone.partition(0)
-	eventually(t, "removal to be noticed", func() bool { return removed.Report().State == arion.ReplicaState_CLOSING })
+	// The removed replica may never hear of it; it is the host that closes it.
 	gone.stop()
 
 	// The promoted replica restarts as a voter and can lead.
