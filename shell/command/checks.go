@@ -39,10 +39,10 @@ var checkTypes = []struct {
 	name string
 	kind client.CheckType
 }{
-	{"not_exist", client.NotExist},
-	{"not_exist_or_empty", client.NotExistOrEmpty},
-	{"exist", client.Exist},
-	{"not_empty", client.NotEmpty},
+	{"not_exist", client.ValueNotExist},
+	{"not_exist_or_empty", client.ValueNotExistOrEmpty},
+	{"exist", client.ValueExist},
+	{"not_empty", client.ValueNotEmpty},
 	{"match_anywhere", client.ValueContains},
 	{"match_prefix", client.ValueHasPrefix},
 	{"match_postfix", client.ValueHasPostfix},

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/arionkv/arion/client"
-	"github.com/arionkv/arion/client/admin"
 	"github.com/arionkv/arion/shell/parse"
 	"github.com/arionkv/arion/shell/render"
 )
@@ -32,7 +31,6 @@ type Session struct {
 	More func(prompt string) (string, error)
 
 	client *client.Client
-	admin  *admin.Client
 	quit   bool
 }
 
@@ -44,10 +42,6 @@ func (s *Session) Close() {
 	if s.client != nil {
 		s.client.Close()
 		s.client = nil
-	}
-	if s.admin != nil {
-		s.admin.Close()
-		s.admin = nil
 	}
 }
 

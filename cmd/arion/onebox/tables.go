@@ -1,0 +1,120 @@
+package onebox
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/arionkv/arion/client"
+	"github.com/arionkv/arion/idl/admin"
+	"github.com/arionkv/arion/idl/code"
+	"github.com/arionkv/arion/idl/key"
+)
+
+// makeTables creates the tables that are missing and waits until each partition
+// of each answers a read, which is what READY promises.
+func (b *box) makeTables(ctx context.Context) error {
+	if len(b.options.Tables) == 0 {
+		return nil
+	}
+	c, err := client.Open(ctx, b.options.metaList())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for _, t := range b.options.Tables {
+		if err := b.create(ctx, c, t); err != nil {
+			return fmt.Errorf("table %s: %w", t.Name, err)
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, t := range b.options.Tables {
+		group.Go(func() error { return waitServing(ctx, c.Table(t.Name), t.Partitions) })
+	}
+	return group.Wait()
+}
+
+// create makes a table that is not there. Right after the start a meta may not
+// know all nodes yet and refuses; it is asked again until ctx ends.
+func (b *box) create(ctx context.Context, c *client.Client, t Table) error {
+	there, err := exists(ctx, c, t)
+	if there || err != nil {
+		return err
+	}
+	return poll(ctx, func() error {
+		req := &admin.ConfigurationCreateAppRequest{
+			AppName: t.Name,
+			Options: &admin.CreateAppOptions{
+				PartitionCount: int32(t.Partitions), ReplicaCount: int32(b.options.replicasOf(t)),
+				SuccessIfExist: true, AppType: "pegasus", IsStateful: true,
+			},
+		}
+		var reply admin.ConfigurationCreateAppResponse
+		return c.MetaCall(ctx, "RPC_CM_CREATE_APP", req, &reply, true, func() error {
+			return errorOf(reply.Err.Code())
+		})
+	})
+}
+
+// exists looks for a table; one of another shape is an error, not a reason to
+// go on with something else than was asked for.
+func exists(ctx context.Context, c *client.Client, t Table) (bool, error) {
+	req := &admin.ConfigurationListAppsRequest{Status: admin.AppStatus_AS_AVAILABLE}
+	var reply admin.ConfigurationListAppsResponse
+	err := c.MetaCall(ctx, "RPC_CM_LIST_APPS", req, &reply, true, func() error {
+		return errorOf(reply.Err.Code())
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, info := range reply.Infos {
+		if info.AppName != t.Name {
+			continue
+		}
+		if int(info.PartitionCount) != t.Partitions || (t.Replicas != 0 && int(info.MaxReplicaCount) != t.Replicas) {
+			return true, fmt.Errorf("exists with %d partitions and %d replicas, not as asked for",
+				info.PartitionCount, info.MaxReplicaCount)
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
+func errorOf(c code.Code) error {
+	if c == code.OK {
+		return nil
+	}
+	return &code.Error{Code: c}
+}
+
+// waitServing reads one key of every partition until each has answered.
+func waitServing(ctx context.Context, t *client.Table, partitions int) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for index := range partitions {
+		hashKey := keyIn(int32(index), int32(partitions))
+		group.Go(func() error {
+			err := poll(ctx, func() error {
+				_, err := t.Exist(ctx, hashKey, nil)
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("partition %d of %s does not serve: %w", index, t.Name(), err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// keyIn finds a hash key that belongs to a partition; a handful of tries per
+// partition do.
+func keyIn(index, count int32) []byte {
+	for n := 0; ; n++ {
+		hashKey := strconv.AppendInt([]byte("onebox-probe-"), int64(n), 10)
+		if key.PartitionIndex(key.Hash(hashKey, nil), count) == index {
+			return hashKey
+		}
+	}
+}
