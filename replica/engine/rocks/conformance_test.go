@@ -53,6 +53,6 @@ func TestMetamorphic(t *testing.T) {
 		{"tiny", tiny(), enginetest.Disturb{Flush: 10, Compact: 1}},
 		{"tiny reopened", tiny(), enginetest.Disturb{Flush: 5, Reopen: 1, Checkpoint: 1}},
 	} {
-		t.Run(c.name, func(t *testing.T) { enginetest.Metamorphic(t, newOpener(t, c.cfg), c.d, 3000) })
+		t.Run(c.name, func(t *testing.T) { enginetest.Metamorphic(t, newOpener(t, c.cfg), c.d, 1500) })
 	}
 }

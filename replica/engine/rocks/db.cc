@@ -155,6 +155,8 @@ uint64_t arion_active_memtable_bytes(arion_db* d) {
   return IntProperty(d->db, DB::Properties::kCurSizeActiveMemTable);
 }
 
+int arion_has_tables(arion_db* d) { return IntProperty(d->db, DB::Properties::kLiveSstFilesSize) > 0; }
+
 void arion_get_stats(arion_db* d, arion_stats* out) {
   using P = DB::Properties;
   DB* db = d->db;

@@ -121,11 +121,15 @@ func (s *store) startFlush() error {
 	return s.take("flush", C.arion_flush(s.c, 0))
 }
 
-// reconsider ignores errors: the next round tries again.
+// reconsider ignores errors: the next round tries again. It writes a small file,
+// which a database without tables is spared.
 func (s *store) reconsider(period time.Duration) {
 	if s.enter() != nil {
 		return
 	}
 	defer s.leave()
+	if C.arion_has_tables(s.c) == 0 {
+		return
+	}
 	_ = s.take("set options", C.arion_reconsider(s.c, C.uint64_t(period/time.Second)))
 }

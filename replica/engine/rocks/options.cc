@@ -58,10 +58,11 @@ void arion_options_share(void* options, arion_budget* b, uint64_t periodic_compa
   o.two_write_queues = false;
 
   // A process holds up to a thousand databases, most of them idle: no periodic
-  // work per database, and few shards in its table of open files.
+  // work per database, few shards in its table of open files, little disk.
   o.stats_dump_period_sec = 0;
   o.stats_persist_period_sec = 0;
   o.table_cache_numshardbits = 2;
+  o.manifest_preallocation_size = 64 << 10;  // the default reserves 4 MB of disk each
   o.skip_stats_update_on_db_open = true;
 }
 

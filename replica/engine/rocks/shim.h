@@ -62,6 +62,7 @@ void arion_set_clock(arion_db* d, uint32_t sec);
 arion_result arion_background_error(arion_db* d);  // ARION_ERROR if one stands
 void arion_get_stats(arion_db* d, arion_stats* out);
 uint64_t arion_active_memtable_bytes(arion_db* d);
+int arion_has_tables(arion_db* d);
 
 // n = length of the value, copied to buf if it fits in cap.
 arion_result arion_get(arion_db* d, const char* key, size_t key_len, char* buf, size_t cap);
