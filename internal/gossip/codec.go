@@ -28,11 +28,12 @@ var errMalformed = errors.New("gossip: malformed message")
 
 // appendEndpoint writes
 //
-//	┌──────┬─────────┬──────┬──────┬───────────────────────────────────────────┐
-//	│ 0x01 │ role u8 │ id v │ boot v│ rpc, raft, gossip, version, zone: len u8, │
-//	└──────┴─────────┴──────┴──────┴───────────────────────────────────────────┘
+//	┌──────┬─────────┬──────┬────────┬──────────────────────────────────────┐
+//	│ 0x01 │ role u8 │ id v │ boot v │ 5 × (length u8, text): rpc, raft,    │
+//	│      │         │      │        │ gossip address, version, zone        │
+//	└──────┴─────────┴──────┴────────┴──────────────────────────────────────┘
 //
-// where v is a varint and each text follows its length.
+// where v is an unsigned varint.
 func appendEndpoint(dst []byte, e *arion.NodeEndpoint) []byte {
 	dst = append(dst, kindEndpoint, byte(e.Role))
 	dst = binary.AppendUvarint(dst, uint64(e.NodeID))

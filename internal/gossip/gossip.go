@@ -13,6 +13,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"strconv"
 	"sync"
@@ -85,6 +87,20 @@ type Gossip struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	closed sync.Once
+	quiet  atomic.Bool // closing: memberlist goes on complaining about its closed socket
+}
+
+// logWriter passes memberlist's lines on until this node closes.
+type logWriter struct {
+	g   *Gossip
+	out io.Writer
+}
+
+func (w logWriter) Write(line []byte) (int, error) {
+	if w.g.quiet.Load() {
+		return len(line), nil
+	}
+	return w.out.Write(line)
 }
 
 // Open binds the address and starts to join through the seeds in the background: a cluster whose nodes start in any order
@@ -130,8 +146,7 @@ func (g *Gossip) config() (*memberlist.Config, error) {
 	conf.UDPBufferSize, conf.HandoffQueueDepth = packetSize, handoffDepth
 	conf.EnableCompression = false // states are varints already; LZW costs more CPU than it saves bytes
 	conf.SecretKey = g.opts.Key
-	conf.Logger = obs.MemberlistLogger(g.log)
-	conf.LogOutput = nil
+	conf.Logger = log.New(logWriter{g, obs.MemberlistLogWriter(g.log)}, "", 0)
 	conf.Delegate = (*delegate)(g)
 	conf.Events = (*events)(g)
 	var err error
@@ -279,14 +294,21 @@ func (g *Gossip) tellMetas(msg []byte) {
 	}
 }
 
-// Leave tells the others that this node goes on purpose, waiting at most timeout for the word to get out.
-func (g *Gossip) Leave(timeout time.Duration) error { return g.list.Leave(timeout) }
+// Leave tells the others that this node goes on purpose, waiting at most timeout for the word to get out. That it did not is
+// no error: when a whole cluster stops there is nobody left to hear it.
+func (g *Gossip) Leave(timeout time.Duration) error {
+	if err := g.list.Leave(timeout); err != nil {
+		g.log.WithError(err).Debug("gossip good-bye was not confirmed")
+	}
+	return nil
+}
 
 // Close stops everything and frees the port. It does not say goodbye: see Leave.
 func (g *Gossip) Close() error {
 	var err error
 	g.closed.Do(func() {
 		g.cancel()
+		g.quiet.Store(true)
 		err = g.list.Shutdown()
 		g.done.Wait()
 	})
