@@ -324,6 +324,16 @@ func TestRestart(t *testing.T) {
 	require.Empty(t, r.Partitions[0].Secondaries, "nobody says that they serve")
 }
 
+// TestCreateRightAfterRestart: nodes that have not reported yet are waited for.
+func TestCreateRightAfterRestart(t *testing.T) {
+	c := newCluster(t, 1, 3)
+	c.leader()
+	require.NoError(t, c.metas[0].Close(context.Background()))
+	c.start(0)
+	got, _ := c.create(0, "t", 4, 3, true)
+	require.Equal(t, code.OK, got)
+}
+
 // TestAnyMetaAnswers: followers forward every kind of request.
 func TestAnyMetaAnswers(t *testing.T) {
 	c := newCluster(t, 3, 3)

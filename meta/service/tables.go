@@ -28,8 +28,7 @@ func (s *Service) createTable(ctx context.Context, q *admin.ConfigurationCreateA
 	if r := cmd.Check(state); r.Code != code.OK || r.TableID != 0 {
 		return createReply(r.Code, r.TableID), nil
 	}
-	nodes := s.candidates(state)
-	cmd.Placement, err = placement.Table(nodes, int(cmd.PartitionCount), int(cmd.ReplicaCount))
+	cmd.Placement, err = s.place(ctx, int(cmd.PartitionCount), int(cmd.ReplicaCount))
 	if errors.Is(err, placement.ErrNotEnoughNodes) {
 		return createReply(code.InvalidParameters, 0), nil
 	}
@@ -44,6 +43,21 @@ func (s *Service) createTable(ctx context.Context, q *admin.ConfigurationCreateA
 		return nil, err
 	}
 	return createReply(code.OK, r.TableID), nil
+}
+
+// place plans over the live nodes. A server that has just begun to lead waits for nodes it has not heard of yet: "too few
+// nodes" is an answer that clients take for final.
+func (s *Service) place(ctx context.Context, partitions, replicas int) ([][]int64, error) {
+	for {
+		changed := s.o.Tracker.Changed()
+		plan, err := placement.Table(s.candidates(s.o.Group.State()), partitions, replicas)
+		if !errors.Is(err, placement.ErrNotEnoughNodes) || !s.o.Tracker.Young() {
+			return plan, err
+		}
+		if !pause(ctx, changed) {
+			return nil, err
+		}
+	}
 }
 
 func createCommand(q *admin.ConfigurationCreateAppRequest, now int64) (*catalog.CreateTable, code.Code) {

@@ -72,6 +72,13 @@ func (t *Tracker) Lead() {
 	t.changed.Fire()
 }
 
+// Young reports whether this server leads (or runs) for so short a time that a node it has not heard of may be well.
+func (t *Tracker) Young() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.now().Sub(t.since) < t.suspectAfter
+}
+
 func (t *Tracker) nodeLocked(id int64) *node {
 	n := t.nodes[id]
 	if n == nil {
