@@ -99,7 +99,7 @@ func TestMemberlistLogger(t *testing.T) {
 func TestRaftLogger(t *testing.T) {
 	l, hook := test.NewNullLogger()
 	l.SetLevel(logrus.InfoLevel)
-	r := newRaftLogger(logrus.NewEntry(l), NewThrottle(time.Minute))
+	r := newRaftLogger(logrus.NewEntry(l), NewThrottle(time.Minute), warnLevel("dragonboat"))
 	r.Infof("group %d steps", 1)
 	r.Debugf("detail")
 	require.Empty(t, hook.AllEntries())

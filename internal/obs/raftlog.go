@@ -18,9 +18,18 @@ func InstallRaftLogger(log *logrus.Entry) {
 	raftLoggerOnce.Do(func() {
 		throttle := NewThrottle(libraryInterval)
 		logger.SetLoggerFactory(func(pkg string) logger.ILogger {
-			return newRaftLogger(log.WithField("raft_package", pkg), throttle)
+			return newRaftLogger(log.WithField("raft_package", pkg), throttle, warnLevel(pkg))
 		})
 	})
+}
+
+// warnLevel lowers the warnings of two packages: "raft" warns of every step of a
+// normal election, "config" of choices that are made on purpose.
+func warnLevel(pkg string) logrus.Level {
+	if pkg == "raft" || pkg == "config" {
+		return logrus.DebugLevel
+	}
+	return logrus.WarnLevel
 }
 
 // raftLogger lowers dragonboat's levels by what follows from a line: its info
@@ -29,11 +38,12 @@ func InstallRaftLogger(log *logrus.Entry) {
 type raftLogger struct {
 	log      *logrus.Entry
 	throttle *Throttle
+	warn     logrus.Level // level of its warnings
 	level    atomic.Int64
 }
 
-func newRaftLogger(log *logrus.Entry, throttle *Throttle) *raftLogger {
-	l := &raftLogger{log: log, throttle: throttle}
+func newRaftLogger(log *logrus.Entry, throttle *Throttle, warn logrus.Level) *raftLogger {
+	l := &raftLogger{log: log, throttle: throttle, warn: warn}
 	l.level.Store(int64(logger.INFO))
 	return l
 }
@@ -53,8 +63,8 @@ func (l *raftLogger) Infof(format string, args ...any) {
 }
 
 func (l *raftLogger) Warningf(format string, args ...any) {
-	if l.enabled(logger.WARNING) {
-		l.throttled(logrus.WarnLevel, format, args)
+	if l.enabled(logger.WARNING) && l.log.Logger.IsLevelEnabled(l.warn) {
+		l.throttled(l.warn, format, args)
 	}
 }
 
