@@ -153,6 +153,9 @@ func (s *Server) openGroup(deps Deps, replicaID uint64, members map[uint64]strin
 	if err != nil {
 		return err
 	}
+	if err := s.checkMemory(replicaID); err != nil {
+		return err
+	}
 	s.group, err = metaraft.Open(metaraft.Options{Host: s.raft, ReplicaID: replicaID, Members: members})
 	return err
 }
@@ -193,7 +196,7 @@ func (s *Server) startLoop(deps Deps) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stopLoop = cancel
 	loop := reconcile.New(reconcile.Options{
-		Group: s.group, Tracker: s.tracker, Caller: s.pool, Cluster: s.cfg.Node.Cluster,
+		Group: s.group, Tracker: s.tracker, Caller: s.pool, Cluster: s.cfg.Node.Cluster, Metas: s.metasHeard,
 		Log: deps.Log.WithField("component", "reconcile"), Now: time.Now,
 	})
 	s.loop.Add(1)

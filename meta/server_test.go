@@ -377,3 +377,21 @@ func TestLeaderClosedInCreate(t *testing.T) {
 	require.Equal(t, code.OK, got)
 	require.Equal(t, int32(1), id)
 }
+
+// TestAmnesia: a meta server that lost its directory must not come back in its old place.
+func TestAmnesia(t *testing.T) {
+	c := newCluster(t, 3, 0)
+	c.leader()
+	require.Eventually(t, func() bool {
+		for _, s := range c.metas {
+			if len(s.group.State().Metas()) != 3 {
+				return false
+			}
+		}
+		return true
+	}, patience, 10*time.Millisecond, "all metas are recorded everywhere")
+	require.NoError(t, c.metas[2].Close(context.Background()))
+	c.confs[2].Node.Dir = t.TempDir()
+	_, err := Open(context.Background(), c.confs[2], Deps{Log: testLog(t)})
+	require.ErrorContains(t, err, "must not vote without its log")
+}

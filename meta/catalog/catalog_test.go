@@ -149,7 +149,7 @@ func show(s *State) string {
 func randomCommand(r *rand.Rand) Command {
 	name := fmt.Sprintf("t%d", r.Intn(4))
 	id, now := int32(r.Intn(6)), int64(r.Intn(1000))
-	switch kind(1 + r.Intn(15)) {
+	switch kind(1 + r.Intn(16)) {
 	case kindCreateTable:
 		return &CreateTable{Name: name, PartitionCount: 2, ReplicaCount: 2, SuccessIfExist: r.Intn(2) == 0,
 			Envs: map[string]string{"a": "1", "b": "2"}, NowUnixSec: now, Placement: [][]int64{{1, 2}, {2, int64(r.Intn(4))}}}
@@ -179,6 +179,9 @@ func randomCommand(r *rand.Rand) Command {
 		return &PromoteReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
 	case kindRemoveReplica:
 		return &RemoveReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
+	}
+	if r.Intn(3) == 0 {
+		return &RecordMeta{uint64(r.Intn(4)), int64(r.Intn(3))}
 	}
 	n := int64(1 + r.Intn(4))
 	return &RegisterNode{Node{ID: n, Boot: int64(r.Intn(5)), RPCAddress: fmt.Sprintf("10.0.0.%d:1", n)}}

@@ -39,6 +39,7 @@ const (
 	kindAddReplica     kind = 13
 	kindPromoteReplica kind = 14
 	kindRemoveReplica  kind = 15
+	kindRecordMeta     kind = 16
 )
 
 func newCommand(k kind) Command {
@@ -73,6 +74,8 @@ func newCommand(k kind) Command {
 		return &PromoteReplica{}
 	case kindRemoveReplica:
 		return &RemoveReplica{}
+	case kindRecordMeta:
+		return &RecordMeta{}
 	}
 	return nil
 }

@@ -1,11 +1,15 @@
 package catalog
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // snapshotFormat is the first byte of a snapshot. Raise it for a layout that older builds cannot read, and keep reading
 // the older ones; one line per step:
 //
-//	1: settings, tables with partitions, nodes
+//	1: settings, tables with partitions, nodes, metas
 const snapshotFormat = 1
 
 // Snapshot renders the whole state. Equal states give equal bytes.
@@ -26,6 +30,12 @@ func (s *State) Snapshot() []byte {
 	for _, n := range nodes {
 		putNode(&e, n)
 	}
+	ids := slices.Sorted(maps.Keys(s.metas))
+	e.uint(uint64(len(ids)))
+	for _, id := range ids {
+		e.uint(id)
+		e.int(s.metas[id])
+	}
 	return e.buf
 }
 
@@ -44,6 +54,10 @@ func Restore(b []byte) (*State, error) {
 	for n := d.count(9); n > 0 && d.err == nil; n-- {
 		node := getNode(&d)
 		s.nodes[node.ID] = node
+	}
+	for n := d.count(2); n > 0 && d.err == nil; n-- {
+		id := d.uint()
+		s.metas[id] = d.int()
 	}
 	if err := d.finish(); err != nil {
 		return nil, err

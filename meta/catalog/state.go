@@ -20,6 +20,7 @@ type State struct {
 	tables map[int32]*Table
 	names  map[string]int32 // of live tables
 	nodes  map[int64]*Node
+	metas  map[uint64]int64 // replica id in the metas' own group -> node id
 }
 
 // New returns the state of a cluster that never saw a command.
@@ -29,6 +30,7 @@ func New() *State {
 		tables:   map[int32]*Table{},
 		names:    map[string]int32{},
 		nodes:    map[int64]*Node{},
+		metas:    map[uint64]int64{},
 	}
 }
 
@@ -37,7 +39,7 @@ func New() *State {
 func (s *State) Apply(index uint64, c Command) (*State, Result) {
 	next := &State{
 		Index: index, Version: s.Version, Settings: s.Settings,
-		tables: maps.Clone(s.tables), names: maps.Clone(s.names), nodes: maps.Clone(s.nodes),
+		tables: maps.Clone(s.tables), names: maps.Clone(s.names), nodes: maps.Clone(s.nodes), metas: s.metas,
 	}
 	r := c.apply(next)
 	if r.Code != code.OK {
@@ -62,6 +64,12 @@ func (s *State) TableNamed(name string) *Table {
 
 // Node returns the node with this id, or nil.
 func (s *State) Node(id int64) *Node { return s.nodes[id] }
+
+// Meta returns the node id of the meta server with this replica id in the metas' group; 0 if it was never seen.
+func (s *State) Meta(replicaID uint64) int64 { return s.metas[replicaID] }
+
+// Metas returns the recorded meta servers: replica id to node id. Do not change it.
+func (s *State) Metas() map[uint64]int64 { return s.metas }
 
 // Tables returns all tables in ascending id order.
 func (s *State) Tables() []*Table {

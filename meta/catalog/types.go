@@ -7,6 +7,7 @@ const (
 	MaxReplicas     = 5       // per partition; what the Pegasus admin protocol allows
 	MaxTables       = 4096    // dropped ones included
 	MaxNodes        = 1024    // replica servers ever registered and not forgotten
+	MaxMetas        = 9       // meta servers ever configured; 5 is the most that makes sense
 	MaxEnvs         = 256     // per table
 	MaxEnvKeyLen    = 255     // bytes
 	MaxEnvValueLen  = 1 << 16 // bytes; user_specified_compaction is a JSON text of some KiB

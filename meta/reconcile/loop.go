@@ -44,6 +44,7 @@ type Options struct {
 	Tracker *track.Tracker
 	Caller  Caller
 	Cluster string
+	Metas   func() map[uint64]int64 // meta servers that are there now: replica id to node id
 	Log     *logrus.Entry
 	Now     func() time.Time
 }
@@ -113,7 +114,7 @@ func (l *Loop) round(ctx context.Context) {
 	s := l.o.Group.State()
 	l.remember(s, now)
 	plan := Make(s, l.o.Tracker, Input{
-		NowUnixSec: now.Unix(), Cluster: l.o.Cluster, Confirm: now.Sub(l.confirmed) >= confirmEvery,
+		NowUnixSec: now.Unix(), Cluster: l.o.Cluster, Confirm: now.Sub(l.confirmed) >= confirmEvery, Metas: l.o.Metas(),
 		Age:    func(id int32) time.Duration { return now.Sub(l.creations[id].since) },
 		Served: func(id int32) time.Duration { return now.Sub(l.creations[id].served) },
 	})

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -49,6 +50,7 @@ type Input struct {
 	Cluster    string                            // name to record if there is none
 	Confirm    bool                              // leaders may be recorded now
 	Age        func(tableID int32) time.Duration // how long this leader has seen the table in creation
+	Metas      map[uint64]int64                  // meta servers heard of: replica id to node id
 	Served     func(tableID int32) time.Duration // how long all partitions of a table in creation have had leaders
 }
 
@@ -57,6 +59,11 @@ func Make(s *catalog.State, v View, in Input) Plan {
 	var p Plan
 	if s.Settings.ClusterName == "" && in.Cluster != "" {
 		p.Commands = append(p.Commands, &catalog.NameCluster{Name: in.Cluster})
+	}
+	for _, id := range slices.Sorted(maps.Keys(in.Metas)) {
+		if s.Meta(id) == 0 {
+			p.Commands = append(p.Commands, &catalog.RecordMeta{ReplicaID: id, NodeID: in.Metas[id]})
+		}
 	}
 	purge := false
 	for _, t := range s.Tables() {

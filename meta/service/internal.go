@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -26,12 +28,27 @@ const syncTimeout = 3 * time.Second
 func (s *Service) registerInternal(mux *rpc.Mux) {
 	mux.Handle("RPC_ARION_SYNC", s.acceptSync)
 	mux.Handle("RPC_ARION_STATUS", func(req *rpc.Request) {
-		req.Reply(&arion.StatusResponse{Err: base.ErrorCodeOf(code.OK), Node: s.o.Self, Replicas: []*arion.ReplicaReport{}})
+		req.Reply(&arion.StatusResponse{Err: base.ErrorCodeOf(code.OK), Node: s.o.Self, Replicas: []*arion.ReplicaReport{s.catalogReport()}})
 	})
 	mux.Handle("RPC_NEGOTIATION", func(req *rpc.Request) {
 		req.Reply(&admin.NegotiationResponse{Status: admin.NegotiationStatus_SASL_AUTH_DISABLE, Msg: base.NewBlob()})
 	})
 	mux.Handle("RPC_CLI_CLI_CALL", s.acceptCommand)
+}
+
+// catalogReport describes this server's replica of the catalog, as table 0, with the members that the catalog has recorded.
+func (s *Service) catalogReport() *arion.ReplicaReport {
+	state := s.o.Group.State()
+	leader, term := s.o.Group.Leader()
+	r := &arion.ReplicaReport{State: arion.ReplicaState_SERVING, Term: int64(term), LeaderReplicaID: int64(leader),
+		AppliedIndex: int64(state.Index), Members: []*arion.ReplicaMember{}}
+	for _, id := range slices.Sorted(maps.Keys(state.Metas())) {
+		r.Members = append(r.Members, &arion.ReplicaMember{ReplicaID: int64(id), NodeID: state.Meta(id), Voting: true})
+		if state.Meta(id) == s.o.Self.NodeID {
+			r.ReplicaID = int64(id)
+		}
+	}
+	return r
 }
 
 func (s *Service) acceptSync(req *rpc.Request) {

@@ -1,0 +1,73 @@
+package meta
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/arionkv/arion/idl/arion"
+	"github.com/arionkv/arion/internal/rpc"
+	metaraft "github.com/arionkv/arion/meta/raft"
+)
+
+// askTimeout bounds the questions to the other metas at a first start.
+const askTimeout = time.Second
+
+// checkMemory refuses to start with an empty raft log in a place of the group that another node id held before: that was
+// this server with its directory. Its votes and acknowledgements are gone with it, and speaking under the same replica id
+// again could undo what the group has promised. At the first start of a cluster nobody remembers anything, and whoever
+// cannot be reached cannot object.
+func (s *Server) checkMemory(replicaID uint64) error {
+	if s.raft.HasReplica(metaraft.ShardID, replicaID) || len(s.cfg.Meta.Servers) == 1 {
+		return nil
+	}
+	pool := rpc.NewPool(rpc.PoolOptions{})
+	defer pool.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	holders := make([]int64, len(s.cfg.Meta.Servers))
+	var asked sync.WaitGroup
+	for i, addr := range s.cfg.Meta.Servers {
+		if uint64(i)+1 != replicaID {
+			asked.Go(func() { holders[i] = holder(ctx, pool, addr, replicaID) })
+		}
+	}
+	asked.Wait()
+	at := slices.IndexFunc(holders, func(id int64) bool { return id != 0 && id != s.self.NodeID })
+	if at < 0 {
+		return nil
+	}
+	return fmt.Errorf("meta server %s starts without data, but %s knows its place in the group as node %016x: "+
+		"restore %s as it was, it must not vote without its log", s.self.RPCAddress, s.cfg.Meta.Servers[at], holders[at], s.cfg.Node.Dir)
+}
+
+// holder asks a meta server which node holds a place in the group; 0: it does not know or does not answer.
+func holder(ctx context.Context, pool *rpc.Pool, addr string, replicaID uint64) int64 {
+	r := arion.NewStatusResponse()
+	if err := pool.Call(ctx, addr, "RPC_ARION_STATUS", arion.NewStatusRequest(), r); err != nil {
+		return 0
+	}
+	for _, report := range r.Replicas {
+		for _, m := range report.Members {
+			if report.TableID == 0 && m.ReplicaID == int64(replicaID) {
+				return m.NodeID
+			}
+		}
+	}
+	return 0
+}
+
+// metasHeard are the meta servers that gossip sees, this one included, by their place in the group.
+func (s *Server) metasHeard() map[uint64]int64 {
+	out := map[uint64]int64{}
+	for _, m := range s.gossip.Members() {
+		if m.Alive && m.Endpoint.Role == arion.NodeRole_META {
+			if at := slices.Index(s.cfg.Meta.Servers, m.Endpoint.RPCAddress); at >= 0 {
+				out[uint64(at)+1] = m.Endpoint.NodeID
+			}
+		}
+	}
+	return out
+}
