@@ -80,6 +80,10 @@ func (s *Server) commands() *remotecmd.Registry {
 		return version.Info("replica"), nil
 	}})
 	r.Add(remotecmd.Command{Name: "server-stat", Help: "replicas held and led", Run: s.stat})
+	r.Add(remotecmd.Command{
+		Name: "replica.checksum", Args: "[table.partition]", Run: s.checksum,
+		Help: "digest of the live records of one replica, or of all: equal on all replicas of a partition at the same applied index",
+	})
 	r.Add(remotecmd.Command{Name: "config-dump", Help: "the settings in force", Run: func([]string) (string, error) {
 		text, err := json.MarshalIndent(s.cfg.Effective(), "", "  ")
 		return string(text), err
