@@ -56,7 +56,7 @@ const (
 
 // cluster is some hosts in this process, joined over loopback.
 type cluster struct {
-	t      *testing.T
+	t      testing.TB
 	opener engine.Opener
 	nodes  []*node
 	tune   func(*Options)
@@ -79,7 +79,7 @@ type node struct {
 
 func (n *node) id() int64 { return int64(1000 + n.number) }
 
-func newCluster(t *testing.T, opener engine.Opener, size int) *cluster {
+func newCluster(t testing.TB, opener engine.Opener, size int) *cluster {
 	c := &cluster{t: t, opener: opener, cut: map[[2]int]bool{}, late: map[int]time.Duration{}, tune: func(*Options) {}}
 	for i := range size {
 		c.addNode(i)
