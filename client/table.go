@@ -306,3 +306,6 @@ func decodeCount(c *call, body []byte) (int64, error) {
 	}
 	return n, err
 }
+
+// Client gives the client the table belongs to.
+func (t *Table) Client() *Client { return t.c }
