@@ -41,7 +41,7 @@ func (i *invocation) done(s render.Summary) error {
 func (i *invocation) negative(code string, s render.Summary) error {
 	i.exit = ExitNotFound
 	s.Code = code
-	return i.done(s)
+	return i.answered(s)
 }
 
 // The codes of negative answers.
@@ -59,6 +59,13 @@ func (i *invocation) fail(err error, advice string) int {
 	// A failing write of the failure itself has nowhere to go.
 	_ = i.result.Fail(f, time.Since(i.begin))
 	return f.Exit
+}
+
+// answered is done for a command that is one call on one partition: the footer
+// says where it went.
+func (i *invocation) answered(s render.Summary) error {
+	s.Where = i.session.last.where()
+	return i.done(s)
 }
 
 // call is what a verb works with.
@@ -85,7 +92,7 @@ func (c *call) bytes(n int) ([]byte, error) { return c.decode(c.args[n]) }
 func (c *call) decode(arg string) ([]byte, error) {
 	b, err := parse.Bytes(arg, c.session.Stdin)
 	if err != nil {
-		return nil, &usageError{text: err.Error()}
+		return nil, &usageError{text: err.Error(), try: "quote it when it is meant as it stands"}
 	}
 	return b, nil
 }

@@ -258,5 +258,5 @@ func (c *call) checked(result client.CheckResult, check client.Check, what strin
 	if !result.Passed {
 		return c.negative(codeNotMet, s)
 	}
-	return c.done(s)
+	return c.answered(s)
 }

@@ -3,13 +3,11 @@ package command
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"github.com/arionkv/arion/idl/admin"
-	"github.com/arionkv/arion/idl/base"
+	"github.com/arionkv/arion/client/admin"
 	"github.com/arionkv/arion/shell/parse"
 	"github.com/arionkv/arion/shell/render"
 )
@@ -33,51 +31,52 @@ func nodesFlags(f *pflag.FlagSet) {
 	f.BoolP("detailed", "d", false, "count the replicas of each")
 }
 
-var nodeStates = map[string]admin.NodeStatus{
-	"all":     admin.NodeStatus_NS_INVALID,
-	"alive":   admin.NodeStatus_NS_ALIVE,
-	"unalive": admin.NodeStatus_NS_UNALIVE,
+func runNodes(ctx context.Context, c *call) error {
+	status := parse.Text(c.flagText("status"))
+	if status != "all" && status != "alive" && status != "unalive" {
+		return usagef(fmt.Sprintf("--status is %q; known are all, alive and unalive", status))
+	}
+	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+		nodes, err := a.ListNodes(ctx)
+		if err != nil {
+			return err
+		}
+		return c.showNodes(ctx, a, nodes, status)
+	})
 }
 
-func runNodes(ctx context.Context, c *call) error {
-	name := parse.Text(c.flagText("status"))
-	status, ok := nodeStates[name]
-	if !ok {
-		return usagef(fmt.Sprintf("--status is %q; known are all, alive and unalive", name))
-	}
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
-	var reply admin.ConfigurationListNodesResponse
-	err := c.meta(ctx, "RPC_CM_LIST_NODES", &admin.ConfigurationListNodesRequest{Status: status}, &reply, true,
-		func() (*base.ErrorCode, string) { return reply.Err, "" })
-	if err != nil {
-		return err
-	}
-	columns := render.Columns("address", "status")
+func (c *call) showNodes(ctx context.Context, a *admin.Admin, nodes []admin.Node, status string) error {
+	columns := render.Columns("node", "status")
 	var held map[string]*held
 	if c.flagOn("detailed") {
-		columns = render.Columns("address", "status", "replica_count", "primary_count", "secondary_count")
-		if held, err = c.countReplicas(ctx); err != nil {
+		columns = render.Columns("node", "status", "replicas", "leaders", "followers")
+		var err error
+		if held, err = countReplicas(ctx, a); err != nil {
 			return err
 		}
 	}
 	r := c.open(columns, nil)
 	alive := 0
-	for _, n := range reply.Infos {
-		row := []any{addressText(n.Node), strings.TrimPrefix(n.Status.String(), "NS_")}
-		if n.Status == admin.NodeStatus_NS_ALIVE {
+	for _, n := range nodes {
+		state := "unalive"
+		if n.Alive {
+			state = "alive"
 			alive++
 		}
+		if status != "all" && status != state {
+			continue
+		}
+		row := []any{n.Addr, state}
 		if held != nil {
-			row = append(row, held[addressText(n.Node)].row()...)
+			row = append(row, held[n.Addr].row()...)
 		}
 		if err := r.Row(row...); err != nil {
 			return err
 		}
 	}
 	return c.done(render.Summary{
-		Text:   fmt.Sprintf("%d nodes, %d alive", len(reply.Infos), alive),
-		Fields: []render.Field{{Name: "total_node_count", Value: len(reply.Infos)}, {Name: "alive_node_count", Value: alive}},
+		Text:   fmt.Sprintf("%d nodes, %d alive", len(nodes), alive),
+		Fields: []render.Field{{Name: "total", Value: len(nodes)}, {Name: "alive", Value: alive}},
 	})
 }
 
@@ -92,8 +91,8 @@ func (h *held) row() []any {
 }
 
 // countReplicas adds up the routing of all tables, by address.
-func (c *call) countReplicas(ctx context.Context) (map[string]*held, error) {
-	tables, err := c.listTables(ctx, admin.AppStatus_AS_AVAILABLE)
+func countReplicas(ctx context.Context, a *admin.Admin) (map[string]*held, error) {
+	tables, err := a.ListTables(ctx, admin.StatusAvailable)
 	if err != nil {
 		return nil, err
 	}
@@ -105,13 +104,15 @@ func (c *call) countReplicas(ctx context.Context) (map[string]*held, error) {
 		return nodes[address]
 	}
 	for _, t := range tables {
-		routing, err := c.routing(ctx, t.AppName)
+		routing, err := a.QueryTable(ctx, t.Name)
 		if err != nil {
 			return nil, err
 		}
 		for _, p := range routing.Partitions {
-			at(addressText(p.Primary)).leaders++
-			for _, follower := range addressTexts(p.Secondaries) {
+			if p.Leader != "" {
+				at(p.Leader).leaders++
+			}
+			for _, follower := range p.Followers {
 				at(follower).followers++
 			}
 		}
@@ -120,21 +121,17 @@ func (c *call) countReplicas(ctx context.Context) (map[string]*held, error) {
 }
 
 func runClusterInfo(ctx context.Context, c *call) error {
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
-	var reply admin.ConfigurationClusterInfoResponse
-	err := c.meta(ctx, "RPC_CM_CLUSTER_INFO", &admin.ConfigurationClusterInfoRequest{}, &reply, true,
-		func() (*base.ErrorCode, string) { return reply.Err, "" })
-	if err != nil {
-		return err
-	}
-	p := c.properties()
-	for i, name := range reply.Keys {
-		if i < len(reply.Values) {
-			p.add(name, reply.Values[i])
+	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+		facts, err := a.ClusterInfo(ctx)
+		if err != nil {
+			return err
 		}
-	}
-	return p.done()
+		p := c.properties()
+		for _, f := range facts {
+			p.add(f.Name, f.Value)
+		}
+		return p.done()
+	})
 }
 
 // completionWait is what completion may take before a person notices.
@@ -142,16 +139,15 @@ const completionWait = 50 * time.Millisecond
 
 // KnownTables lists table names for completion; nothing when the metas are slow.
 func (s *Session) KnownTables() []string {
-	ctx, cancel := context.WithTimeout(context.Background(), completionWait)
-	defer cancel()
-	c := &call{invocation: &invocation{session: s}}
-	tables, err := c.listTables(ctx, admin.AppStatus_AS_AVAILABLE)
-	if err != nil {
-		return nil
-	}
 	var names []string
-	for _, t := range tables {
-		names = append(names, t.AppName)
-	}
+	c := &call{invocation: &invocation{session: s}}
+	// Completion has nobody to tell an error.
+	_ = c.administerFor(context.Background(), completionWait, func(ctx context.Context, a *admin.Admin) error {
+		tables, err := a.ListTables(ctx, admin.StatusAvailable)
+		for _, t := range tables {
+			names = append(names, t.Name)
+		}
+		return err
+	})
 	return names
 }

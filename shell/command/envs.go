@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
-	"github.com/arionkv/arion/idl/admin"
-	"github.com/arionkv/arion/idl/base"
+	"github.com/arionkv/arion/client/admin"
 	"github.com/arionkv/arion/shell/parse"
 	"github.com/arionkv/arion/shell/render"
 )
@@ -28,62 +28,66 @@ func envVerbs() []verb {
 			example: "del_app_envs default_ttl",
 			min:     1, max: unlimited, run: runDelEnvs,
 		}, {
-			use: "clear_app_envs", short: "take all settings of the table away, or those with a prefix",
-			example: "clear_app_envs -p replica.\nclear_app_envs -a",
+			use: "clear_app_envs", short: "take all settings of the table away, or those below a prefix",
+			example: "clear_app_envs -p replica\nclear_app_envs -a",
 			flags:   clearFlags, run: runClearEnvs,
 		},
 	}
 }
 
 func runGetEnvs(ctx context.Context, c *call) error {
-	if c.session.Table == "" {
-		return usagef("no table is in use; say: use <table>")
-	}
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
-	t, err := c.tableInfo(ctx, c.session.Table)
-	if err != nil {
-		return err
-	}
-	var keys []string
-	for k := range t.Envs {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	r := c.open(render.Columns("key", "value"), func(p *render.Printer, row []any) string {
-		return p.Text(row[0]) + " = " + p.Text(row[1])
-	})
-	for _, k := range keys {
-		if err := r.Row(k, t.Envs[k]); err != nil {
+	return c.onEnvs(ctx, func(ctx context.Context, a *admin.Admin, table string) error {
+		t, err := a.GetTable(ctx, table)
+		if err != nil {
 			return err
 		}
-	}
-	return c.done(render.Summary{})
+		var keys []string
+		for k := range t.Envs {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		r := c.open(render.Columns("key", "value"), func(p *render.Printer, row []any) string {
+			return p.Text(row[0]) + " = " + p.Text(row[1])
+		})
+		for _, k := range keys {
+			if err := r.Row(k, t.Envs[k]); err != nil {
+				return err
+			}
+		}
+		return c.done(render.Summary{})
+	})
 }
 
 func runSetEnvs(ctx context.Context, c *call) error {
 	if len(c.args)%2 != 0 {
 		return usagef(fmt.Sprintf("key %q has no value", c.text(len(c.args)-1)))
 	}
-	req := &admin.ConfigurationUpdateAppEnvRequest{Op: admin.AppEnvOperation_APP_ENV_OP_SET}
+	envs := make(map[string]string)
 	for i := 0; i < len(c.args); i += 2 {
-		req.Keys = append(req.Keys, c.text(i))
-		req.Values = append(req.Values, c.text(i+1))
+		envs[c.text(i)] = c.text(i + 1)
 	}
-	return c.updateEnvs(ctx, req, "set app envs succeed")
+	return c.onEnvs(ctx, func(ctx context.Context, a *admin.Admin, table string) error {
+		if err := a.SetEnvs(ctx, table, envs); err != nil {
+			return err
+		}
+		return c.done(render.Summary{Text: "set app envs succeed"})
+	})
 }
 
 func runDelEnvs(ctx context.Context, c *call) error {
-	req := &admin.ConfigurationUpdateAppEnvRequest{Op: admin.AppEnvOperation_APP_ENV_OP_DEL}
+	var keys []string
 	for i := range c.args {
-		req.Keys = append(req.Keys, c.text(i))
+		keys = append(keys, c.text(i))
 	}
-	return c.updateEnvs(ctx, req, "del app envs succeed")
+	return c.onEnvs(ctx, func(ctx context.Context, a *admin.Admin, table string) error {
+		hint, err := a.DelEnvs(ctx, table, keys...)
+		return c.envsGone("del app envs succeed", hint, err)
+	})
 }
 
 func clearFlags(f *pflag.FlagSet) {
 	f.BoolP("all", "a", false, "all of them")
-	f.StringP("prefix", "p", "", "those whose key begins so")
+	f.StringP("prefix", "p", "", "those whose key begins with it and a dot")
 }
 
 func runClearEnvs(ctx context.Context, c *call) error {
@@ -91,26 +95,29 @@ func runClearEnvs(ctx context.Context, c *call) error {
 	if c.flagOn("all") == (prefix != "") {
 		return usagef("say either --all or --prefix; help clear_app_envs")
 	}
-	req := &admin.ConfigurationUpdateAppEnvRequest{Op: admin.AppEnvOperation_APP_ENV_OP_CLEAR, ClearPrefix: &prefix}
-	return c.updateEnvs(ctx, req, "clear app envs succeed")
+	return c.onEnvs(ctx, func(ctx context.Context, a *admin.Admin, table string) error {
+		hint, err := a.ClearEnvs(ctx, table, prefix)
+		return c.envsGone("clear app envs succeed", hint, err)
+	})
 }
 
-func (c *call) updateEnvs(ctx context.Context, req *admin.ConfigurationUpdateAppEnvRequest, text string) error {
-	if c.session.Table == "" {
-		return usagef("no table is in use; say: use <table>")
-	}
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
-	req.AppName = c.session.Table
-	var reply admin.ConfigurationUpdateAppEnvResponse
-	err := c.meta(ctx, "RPC_CM_UPDATE_APP_ENV", req, &reply, true, func() (*base.ErrorCode, string) {
-		return reply.Err, reply.HintMessage
-	})
+// envsGone shows what the server says it took away. It lists keys on lines of
+// their own.
+func (c *call) envsGone(text, hint string, err error) error {
 	if err != nil {
 		return err
 	}
-	if reply.HintMessage != "" {
-		text += ": " + render.SafeText(reply.HintMessage)
+	if words := strings.Fields(hint); len(words) > 0 {
+		text += ": " + render.SafeText(strings.Join(words, " "))
 	}
 	return c.done(render.Summary{Text: text})
+}
+
+// onEnvs runs f for the current table.
+func (c *call) onEnvs(ctx context.Context, f func(ctx context.Context, a *admin.Admin, table string) error) error {
+	table := c.session.Table
+	if table == "" {
+		return usagef("no table is in use; say: use <table>")
+	}
+	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error { return f(ctx, a, table) })
 }

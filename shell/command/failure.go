@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/arionkv/arion/client"
+	"github.com/arionkv/arion/client/admin"
 	"github.com/arionkv/arion/idl/code"
 	"github.com/arionkv/arion/shell/parse"
 	"github.com/arionkv/arion/shell/render"
@@ -43,12 +44,18 @@ var remedies = []struct {
 	{client.ErrTimeout, ExitUnreachable, "nodes shows who is alive; timeout <ms> gives more time"},
 	{client.ErrUnavailable, ExitUnreachable, "nodes shows who is alive; app <table> -d shows who leads"},
 	{client.ErrNotSupported, ExitFailed, ""},
+	{admin.ErrTableExists, ExitFailed, "ls shows the tables"},
+	{admin.ErrBusy, ExitBusy, "the same command again in a moment"},
+	{admin.ErrFrozen, ExitBusy, "nodes shows who is alive: perhaps too few are"},
+	{admin.ErrNotReady, ExitUnreachable, "cluster_info shows the metas; most of them must be up"},
+	{admin.ErrState, ExitFailed, "ls -s all shows the state of the tables"},
 }
 
 // failureOf turns an error into what is shown. advice serves usage errors that
 // bring none.
 func failureOf(err error, verb, advice string) render.Failure {
 	var typed *client.Error
+	var refused *admin.Error
 	var usage *usageError
 	var syntax *parse.SyntaxError
 	switch {
@@ -58,6 +65,8 @@ func failureOf(err error, verb, advice string) render.Failure {
 		return render.Failure{What: syntax.Error(), Code: "SYNTAX", Try: "quote with '…' what must be taken as it stands", Exit: ExitUsage}
 	case errors.Is(err, context.Canceled) || errors.Is(err, client.ErrCanceled):
 		return interrupted(err, verb)
+	case errors.As(err, &refused):
+		return failureOfAdmin(refused)
 	case errors.As(err, &typed):
 		return failureOfCall(typed)
 	case strings.HasPrefix(err.Error(), "unknown command"):
@@ -76,16 +85,13 @@ func interrupted(err error, verb string) render.Failure {
 }
 
 func failureOfCall(e *client.Error) render.Failure {
-	f := render.Failure{What: place(e), Code: codeName(e), Exit: ExitFailed}
-	for _, r := range remedies {
-		if errors.Is(e, r.kind) {
-			f.Exit, f.Try = r.exit, r.try
-			break
-		}
-	}
-	f.Cause = e.Kind.Error()
+	f := render.Failure{What: place(e), Code: codeName(e.Code, e.Kind), Cause: e.Kind.Error()}
+	f.Exit, f.Try = remedy(e)
 	if e.Cause != nil {
 		f.Cause += ": " + e.Cause.Error()
+	}
+	if errors.Is(e, client.ErrInvalidArgument) && e.Node != "" {
+		f.Exit, f.Cause = ExitFailed, refusedBecause(e)
 	}
 	if e.Unknown {
 		f.Exit = ExitInDoubt
@@ -93,6 +99,50 @@ func failureOfCall(e *client.Error) render.Failure {
 		f.Try = "read the record back before repeating"
 	}
 	return f
+}
+
+// refusedBecause says what a server may have meant by an invalid argument: its
+// answer is a number without words.
+func refusedBecause(e *client.Error) string {
+	if e.Op == "incr" {
+		return "the value is no decimal number, or the sum does not fit into 64 bits"
+	}
+	return "the server takes no such arguments"
+}
+
+// failureOfAdmin shows what a meta server refused, in its own words if it had
+// any.
+func failureOfAdmin(e *admin.Error) render.Failure {
+	what := strings.TrimSpace(strings.ReplaceAll(e.Op, "-", " ") + " " + e.Target)
+	f := render.Failure{What: what, Code: codeName(e.Code, e.Kind)}
+	f.Exit, f.Try = remedy(e)
+	switch {
+	case e.Hint != "":
+		f.Cause = e.Hint
+	case e.Code != code.OK:
+		f.Cause = e.Code.Text()
+	case e.Cause != nil:
+		f.Cause = e.Cause.Error()
+	default:
+		f.Cause = e.Kind.Error()
+	}
+	if f.Exit == ExitUsage && e.Code != code.OK {
+		f.Exit = ExitFailed // it was sent
+	}
+	if e.Unknown {
+		f.Exit = ExitInDoubt
+		f.Try = "look whether it happened before repeating"
+	}
+	return f
+}
+
+func remedy(err error) (exit int, try string) {
+	for _, r := range remedies {
+		if errors.Is(err, r.kind) {
+			return r.exit, r.try
+		}
+	}
+	return ExitFailed, ""
 }
 
 // place says what was done where: "set users/2.7 on 10.0.0.3:34801".
@@ -104,30 +154,23 @@ func place(e *client.Error) string {
 
 // codeName is the name a script can rely on: the server's own, or that of the
 // client's decision.
-func codeName(e *client.Error) string {
-	if e.Code != code.OK {
-		return e.Code.String()
+func codeName(c code.Code, kind error) string {
+	if c != code.OK {
+		return c.String()
 	}
-	return strings.ToUpper(strings.ReplaceAll(e.Kind.Error(), " ", "_"))
+	return strings.ToUpper(strings.ReplaceAll(kind.Error(), " ", "_"))
 }
 
 // other covers what is neither the user's mistake nor a call's failure: no meta
 // server, a timeout before a call began, a closed pipe.
 func other(err error, verb string) render.Failure {
-	f := render.Failure{What: verb + " failed", Code: "FAILED", Cause: err.Error(), Exit: ExitFailed}
-	for _, r := range remedies {
-		if errors.Is(err, r.kind) {
-			f.Exit, f.Try = r.exit, r.try
-			f.Code = strings.ToUpper(strings.ReplaceAll(r.kind.Error(), " ", "_"))
-			return f
-		}
-	}
-	var coded *code.Error
+	f := render.Failure{What: verb + " failed", Code: "FAILED", Cause: err.Error()}
+	f.Exit, f.Try = remedy(err)
 	switch {
-	case errors.As(err, &coded):
-		f.Code = coded.Code.String()
 	case errors.Is(err, context.DeadlineExceeded):
 		f.Code, f.Exit, f.Try = "TIMED_OUT", ExitUnreachable, "check --meta; nodes shows who is alive"
+	case errors.Is(err, client.ErrUnavailable):
+		f.Code, f.Try = "UNREACHABLE", "check --meta: is a meta server running there?"
 	}
 	return f
 }

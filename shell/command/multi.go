@@ -71,7 +71,7 @@ func runMultiSet(ctx context.Context, c *call) error {
 		if err := t.MultiSet(ctx, hashKey, records); err != nil {
 			return err
 		}
-		return c.done(render.Summary{Text: "OK", Fields: []render.Field{{Name: "written", Value: len(records)}}})
+		return c.answered(render.Summary{Text: "OK", Fields: []render.Field{{Name: "written", Value: len(records)}}})
 	})
 }
 
@@ -186,7 +186,7 @@ func runMultiGetSortKeys(ctx context.Context, c *call) error {
 				return err
 			}
 		}
-		return c.done(fetched(len(got.SortKeys), "sort keys", got.Complete))
+		return c.answered(fetched(len(got.SortKeys), "sort keys", got.Complete))
 	})
 }
 
@@ -199,7 +199,7 @@ func runMultiDel(ctx context.Context, c *call) error {
 		if err := t.MultiDel(ctx, hashKey, sortKeys); err != nil {
 			return err
 		}
-		return c.done(render.Summary{
+		return c.answered(render.Summary{
 			Text:   fmt.Sprintf("%d key-value pairs deleted.", len(sortKeys)),
 			Fields: []render.Field{{Name: "deleted", Value: len(sortKeys)}},
 		})
@@ -212,7 +212,7 @@ func runSortKeyCount(ctx context.Context, c *call) error {
 		if err != nil {
 			return err
 		}
-		return c.done(render.Summary{
+		return c.answered(render.Summary{
 			Text: strconv.FormatInt(n, 10), Fields: []render.Field{{Name: "count", Value: n}},
 		})
 	})
@@ -226,7 +226,7 @@ func (c *call) records(hashKey []byte, got client.Records, noValue bool) error {
 			return err
 		}
 	}
-	return c.done(fetched(len(got.Records), "key-value pairs", got.Complete))
+	return c.answered(fetched(len(got.Records), "key-value pairs", got.Complete))
 }
 
 // fetched is the closing line of the multi-gets, worded as scripts know it.

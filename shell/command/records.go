@@ -64,7 +64,7 @@ func runSet(ctx context.Context, c *call) error {
 		if err := t.SetTTL(ctx, hashKey, sortKey, value, ttl); err != nil {
 			return err
 		}
-		return c.done(render.Summary{Text: "OK"})
+		return c.answered(render.Summary{Text: "OK"})
 	})
 }
 
@@ -83,7 +83,7 @@ func runGet(ctx context.Context, c *call) error {
 		if err := r.Row(render.Bytes(hashKey), render.Bytes(sortKey), render.Bytes(value)); err != nil {
 			return err
 		}
-		return c.done(render.Summary{})
+		return c.answered(render.Summary{})
 	})
 }
 
@@ -92,7 +92,7 @@ func runDel(ctx context.Context, c *call) error {
 		if err := t.Del(ctx, hashKey, sortKey); err != nil {
 			return err
 		}
-		return c.done(render.Summary{Text: "OK"})
+		return c.answered(render.Summary{Text: "OK"})
 	})
 }
 
@@ -105,7 +105,7 @@ func runExist(ctx context.Context, c *call) error {
 		case !there:
 			return c.negative(codeNotFound, render.Summary{Text: "False", Fields: []render.Field{{Name: "exist", Value: false}}})
 		}
-		return c.done(render.Summary{Text: "True", Fields: []render.Field{{Name: "exist", Value: true}}})
+		return c.answered(render.Summary{Text: "True", Fields: []render.Field{{Name: "exist", Value: true}}})
 	})
 }
 
@@ -118,10 +118,10 @@ func runTTL(ctx context.Context, c *call) error {
 		case err != nil:
 			return err
 		case ttl == client.NoTTL:
-			return c.done(render.Summary{Text: "Infinite", Fields: []render.Field{{Name: "ttl_seconds", Value: nil}}})
+			return c.answered(render.Summary{Text: "Infinite", Fields: []render.Field{{Name: "ttl_seconds", Value: nil}}})
 		}
 		left := int64(ttl.Seconds())
-		return c.done(render.Summary{
+		return c.answered(render.Summary{
 			Text: strconv.FormatInt(left, 10), Fields: []render.Field{{Name: "ttl_seconds", Value: left}},
 		})
 	})
@@ -137,7 +137,7 @@ func runIncr(ctx context.Context, c *call) error {
 		if err != nil {
 			return err
 		}
-		return c.done(render.Summary{
+		return c.answered(render.Summary{
 			Text: strconv.FormatInt(sum, 10), Fields: []render.Field{{Name: "value", Value: sum}},
 		})
 	})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/arionkv/arion/client"
@@ -31,7 +32,28 @@ type Session struct {
 	More func(prompt string) (string, error)
 
 	client *client.Client
+	last   lastCall
 	quit   bool
+}
+
+// lastCall remembers where the latest call on a record went, for the footer. It
+// is a hook of the client and told before the call's result is there.
+type lastCall struct {
+	mu    sync.Mutex
+	event client.CallEvent
+}
+
+// OnCall keeps the event.
+func (l *lastCall) OnCall(e client.CallEvent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.event = e
+}
+
+func (l *lastCall) where() render.Where {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return render.Where{Table: l.event.Table, Partition: l.event.Partition, Node: l.event.Node}
 }
 
 // Quit tells whether exit was typed.
@@ -68,7 +90,7 @@ func (s *Session) connect(ctx context.Context) (*client.Client, error) {
 	if len(s.Metas) == 0 {
 		return nil, usagef("no meta server given; start the shell with --meta HOST:PORT")
 	}
-	c, err := client.Open(ctx, s.Metas)
+	c, err := client.Open(ctx, s.Metas, client.WithHooks(&s.last))
 	if err != nil {
 		return nil, err
 	}

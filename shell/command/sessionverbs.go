@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/arionkv/arion/client/admin"
 	"github.com/arionkv/arion/idl/key"
 	"github.com/arionkv/arion/shell/render"
 )
@@ -85,20 +86,23 @@ func runHash(ctx context.Context, c *call) error {
 	if c.session.Table == "" {
 		return properties.done()
 	}
-	routing, err := c.routing(ctx, c.session.Table)
-	if err != nil {
-		return err
-	}
-	index := key.PartitionIndex(hash, routing.PartitionCount)
-	properties.add("app_name", c.session.Table)
-	properties.add("app_id", routing.AppID)
-	properties.add("partition_count", routing.PartitionCount)
-	properties.add("partition_index", index)
-	if p := partitionOf(routing, index); p != nil {
-		properties.add("leader", addressText(p.Primary))
-		properties.add("followers", addressTexts(p.Secondaries))
-	}
-	return properties.done()
+	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+		routing, err := a.QueryTable(ctx, c.session.Table)
+		if err != nil {
+			return err
+		}
+		count := len(routing.Partitions)
+		index := int(key.PartitionIndex(hash, int32(count)))
+		properties.add("table", c.session.Table)
+		properties.add("table_id", routing.ID)
+		properties.add("partitions", count)
+		properties.add("partition", index)
+		if index < count {
+			properties.add("leader", orNil(routing.Partitions[index].Leader))
+			properties.add("followers", routing.Partitions[index].Followers)
+		}
+		return properties.done()
+	})
 }
 
 func runVersion(_ context.Context, c *call) error {

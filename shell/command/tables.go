@@ -9,8 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/arionkv/arion/idl/admin"
-	"github.com/arionkv/arion/idl/base"
+	"github.com/arionkv/arion/client/admin"
 	"github.com/arionkv/arion/shell/parse"
 	"github.com/arionkv/arion/shell/render"
 )
@@ -18,9 +17,6 @@ import (
 // createTimeout bounds the wait for a new table's partitions: each elects a
 // leader, which takes a second or two on a busy cluster.
 const createTimeout = time.Minute
-
-// readyInterval is the pause between two looks at a table being created.
-const readyInterval = 100 * time.Millisecond
 
 // tableVerbs administer tables.
 func tableVerbs() []verb {
@@ -34,7 +30,7 @@ func tableVerbs() []verb {
 			example: "app temp -d",
 			aliases: []string{"table"}, min: 1, max: 1, flags: appFlags, run: runApp,
 		}, {
-			use: "create <table>", short: "create a table and wait until it serves",
+			use: "create <table>", short: "create a table and wait until it is complete",
 			example: "create users -p 16\ncreate users -p 8 -r 1 -e default_ttl=86400",
 			min:     1, max: 1, flags: createFlags, run: runCreate,
 		}, {
@@ -58,12 +54,12 @@ func lsFlags(f *pflag.FlagSet) {
 	f.BoolP("all", "a", false, "the same as -s all")
 }
 
-var tableStates = map[string]admin.AppStatus{
-	"all":       admin.AppStatus_AS_INVALID,
-	"available": admin.AppStatus_AS_AVAILABLE,
-	"creating":  admin.AppStatus_AS_CREATING,
-	"dropping":  admin.AppStatus_AS_DROPPING,
-	"dropped":   admin.AppStatus_AS_DROPPED,
+var tableStates = map[string]admin.Status{
+	"all":       admin.StatusUnknown,
+	"available": admin.StatusAvailable,
+	"creating":  admin.StatusCreating,
+	"dropping":  admin.StatusDropping,
+	"dropped":   admin.StatusDropped,
 }
 
 func runLs(ctx context.Context, c *call) error {
@@ -75,32 +71,28 @@ func runLs(ctx context.Context, c *call) error {
 	if !ok {
 		return usagef(fmt.Sprintf("--status is %q; known are all, available, creating, dropping and dropped", name))
 	}
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
-	tables, err := c.listTables(ctx, status)
-	if err != nil {
-		return err
-	}
-	r := c.open(render.Columns("app_id", "status", "app_name", "partition_count", "replica_count", "create_time", "drop_time", "envs_count"), nil)
-	for _, t := range tables {
-		err := r.Row(t.AppID, stateName(t.Status), t.AppName, t.PartitionCount, t.MaxReplicaCount,
-			moment(t.CreateSecond), moment(t.DropSecond), len(t.Envs))
+	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+		tables, err := a.ListTables(ctx, status)
 		if err != nil {
 			return err
 		}
-	}
-	return c.done(render.Summary{})
+		r := c.open(render.Columns("table_id", "table", "status", "partitions", "replicas", "envs", "created", "dropped"), nil)
+		for _, t := range tables {
+			err := r.Row(t.ID, t.Name, t.Status.String(), t.Partitions, t.Replicas, len(t.Envs), moment(t.Created), moment(t.Dropped))
+			if err != nil {
+				return err
+			}
+		}
+		return c.done(render.Summary{})
+	})
 }
 
-// stateName is AS_AVAILABLE as AVAILABLE.
-func stateName(s admin.AppStatus) string { return strings.TrimPrefix(s.String(), "AS_") }
-
-// moment is a Unix time, nothing when there is none.
-func moment(unix int64) any {
-	if unix <= 0 {
+// moment is a time, nothing when there is none.
+func moment(t time.Time) any {
+	if t.IsZero() {
 		return nil
 	}
-	return time.Unix(unix, 0).UTC()
+	return t.UTC()
 }
 
 func appFlags(f *pflag.FlagSet) {
@@ -108,50 +100,57 @@ func appFlags(f *pflag.FlagSet) {
 }
 
 func runApp(ctx context.Context, c *call) error {
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
-	t, err := c.tableInfo(ctx, c.text(0))
-	if err != nil {
-		return err
-	}
-	if c.flagOn("detailed") {
-		return c.partitions(ctx, t)
-	}
-	p := c.properties()
-	p.add("app_name", t.AppName)
-	p.add("app_id", t.AppID)
-	p.add("status", stateName(t.Status))
-	p.add("partition_count", t.PartitionCount)
-	p.add("max_replica_count", t.MaxReplicaCount)
-	p.add("create_time", moment(t.CreateSecond))
-	p.add("envs_count", len(t.Envs))
-	return p.done()
+	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+		t, err := a.GetTable(ctx, c.text(0))
+		if err != nil {
+			return err
+		}
+		if c.flagOn("detailed") {
+			return c.partitions(ctx, a, t.Name)
+		}
+		p := c.properties()
+		p.add("table", t.Name)
+		p.add("table_id", t.ID)
+		p.add("status", t.Status.String())
+		p.add("partitions", t.Partitions)
+		p.add("replicas", t.Replicas)
+		p.add("envs", len(t.Envs))
+		p.add("created", moment(t.Created))
+		return p.done()
+	})
 }
 
-func (c *call) partitions(ctx context.Context, t *admin.AppInfo) error {
-	routing, err := c.routing(ctx, t.AppName)
+func (c *call) partitions(ctx context.Context, a *admin.Admin, table string) error {
+	routing, err := a.QueryTable(ctx, table)
 	if err != nil {
 		return err
 	}
-	r := c.open(render.Columns("pidx", "ballot", "replica_count", "primary", "secondaries"), nil)
-	healthy := 0
+	r := c.open(render.Columns("partition", "term", "replicas", "replicas_wanted", "leader", "followers"), nil)
+	complete := 0
 	for _, p := range routing.Partitions {
-		held := len(p.Secondaries)
-		if addressText(p.Primary) != "-" {
+		held := len(p.Followers)
+		if p.Leader != "" {
 			held++
 		}
-		if held == int(p.MaxReplicaCount) {
-			healthy++
+		if p.Leader != "" && held >= p.Replicas {
+			complete++
 		}
-		count := fmt.Sprintf("%d/%d", held, p.MaxReplicaCount)
-		if err := r.Row(p.Pid.PartitionIndex, p.Ballot, count, addressText(p.Primary), addressTexts(p.Secondaries)); err != nil {
+		if err := r.Row(p.Index, p.Term, held, p.Replicas, orNil(p.Leader), p.Followers); err != nil {
 			return err
 		}
 	}
 	return c.done(render.Summary{
-		Text:   fmt.Sprintf("%d of %d partitions fully healthy", healthy, len(routing.Partitions)),
-		Fields: []render.Field{{Name: "fully_healthy", Value: healthy}},
+		Text:   fmt.Sprintf("%d of %d partitions fully healthy", complete, len(routing.Partitions)),
+		Fields: []render.Field{{Name: "fully_healthy", Value: complete}},
 	})
+}
+
+// orNil turns an absent text into an absent value.
+func orNil(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
 }
 
 func createFlags(f *pflag.FlagSet) {
@@ -167,25 +166,21 @@ func runCreate(ctx context.Context, c *call) error {
 		return err
 	}
 	name := c.text(0)
-	ctx, cancel := context.WithTimeout(ctx, createTimeout)
-	defer cancel()
-	req := &admin.ConfigurationCreateAppRequest{AppName: name, Options: &admin.CreateAppOptions{
-		PartitionCount: int32(c.flagInt("partition_count")), ReplicaCount: int32(c.flagInt("replica_count")),
-		SuccessIfExist: !c.flagOn("fail_if_exist"), AppType: "pegasus", IsStateful: true, Envs: envs,
-	}}
-	var reply admin.ConfigurationCreateAppResponse
-	err = c.meta(ctx, "RPC_CM_CREATE_APP", req, &reply, !c.flagOn("fail_if_exist"), func() (*base.ErrorCode, string) {
-		return reply.Err, ""
-	})
-	if err != nil {
-		return err
-	}
-	if err := c.waitLeaders(ctx, name); err != nil {
-		return err
-	}
-	return c.done(render.Summary{
-		Text:   fmt.Sprintf("create app %s succeed", quoted(name)),
-		Fields: []render.Field{{Name: "app_id", Value: reply.Appid}},
+	return c.administerFor(ctx, createTimeout, func(ctx context.Context, a *admin.Admin) error {
+		id, err := a.CreateTable(ctx, name, admin.CreateOptions{
+			Partitions: c.flagInt("partition_count"), Replicas: c.flagInt("replica_count"),
+			Envs: envs, FailIfExists: c.flagOn("fail_if_exist"),
+		})
+		if err != nil {
+			return err
+		}
+		if err := a.WaitReady(ctx, name); err != nil {
+			return err
+		}
+		return c.done(render.Summary{
+			Text:   fmt.Sprintf("create table %s succeed", quoted(name)),
+			Fields: []render.Field{{Name: "table_id", Value: id}},
+		})
 	})
 }
 
@@ -204,49 +199,22 @@ func parseEnvs(text string) (map[string]string, error) {
 	return envs, nil
 }
 
-// waitLeaders waits until every partition of a table has a leader.
-func (c *call) waitLeaders(ctx context.Context, name string) error {
-	for {
-		routing, err := c.routing(ctx, name)
-		if err == nil && led(routing) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("table %s was created, and not every partition has a leader yet: %w", quoted(name), ctx.Err())
-		case <-time.After(readyInterval):
-		}
-	}
-}
-
-func led(routing *admin.QueryCfgResponse) bool {
-	for _, p := range routing.Partitions {
-		if addressText(p.Primary) == "-" {
-			return false
-		}
-	}
-	return len(routing.Partitions) > 0
-}
-
 func dropFlags(f *pflag.FlagSet) {
 	f.Int64P("reserve_seconds", "r", 0, "how long it can be recalled; 0 = as the server is set")
 }
 
 func runDrop(ctx context.Context, c *call) error {
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
-	name := c.text(0)
 	reserve, _ := c.flags.GetInt64("reserve_seconds") // parsed by pflag
-	req := &admin.ConfigurationDropAppRequest{AppName: name, Options: &admin.DropAppOptions{}}
-	if reserve > 0 {
-		req.Options.ReserveSeconds = &reserve
+	if reserve < 0 {
+		return usagef("--reserve_seconds is below 0")
 	}
-	var reply admin.ConfigurationDropAppResponse
-	err := c.meta(ctx, "RPC_CM_DROP_APP", req, &reply, false, func() (*base.ErrorCode, string) { return reply.Err, "" })
-	if err != nil {
-		return err
-	}
-	return c.done(render.Summary{Text: fmt.Sprintf("drop app %s succeed", quoted(name))})
+	options := admin.DropOptions{Reserve: time.Duration(reserve) * time.Second, FailIfMissing: true}
+	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+		if err := a.DropTable(ctx, c.text(0), options); err != nil {
+			return err
+		}
+		return c.done(render.Summary{Text: fmt.Sprintf("drop table %s succeed", quoted(c.text(0)))})
+	})
 }
 
 func runRecall(ctx context.Context, c *call) error {
@@ -254,33 +222,41 @@ func runRecall(ctx context.Context, c *call) error {
 	if err != nil {
 		return usagef(fmt.Sprintf("table id is %q, not a number; ls -s dropped shows it", c.text(0)))
 	}
-	ctx, cancel := context.WithTimeout(ctx, createTimeout)
-	defer cancel()
-	req := &admin.ConfigurationRecallAppRequest{AppID: int32(id), NewAppName_: c.optional(1, "")}
-	var reply admin.ConfigurationRecallAppResponse
-	err = c.meta(ctx, "RPC_CM_RECALL_APP", req, &reply, false, func() (*base.ErrorCode, string) { return reply.Err, "" })
-	if err != nil {
-		return err
-	}
-	if err := c.waitLeaders(ctx, reply.Info.AppName); err != nil {
-		return err
-	}
-	return c.done(render.Summary{
-		Text:   fmt.Sprintf("recall app %d succeed, it is %s", id, quoted(reply.Info.AppName)),
-		Fields: []render.Field{{Name: "app_name", Value: reply.Info.AppName}},
+	return c.administerFor(ctx, createTimeout, func(ctx context.Context, a *admin.Admin) error {
+		t, err := a.RecallTable(ctx, int32(id), c.optional(1, ""))
+		if err != nil {
+			return err
+		}
+		if err := a.WaitReady(ctx, t.Name); err != nil {
+			return err
+		}
+		return c.done(render.Summary{
+			Text:   fmt.Sprintf("recall table %d succeed, it is %s", id, quoted(t.Name)),
+			Fields: []render.Field{{Name: "table", Value: t.Name}},
+		})
 	})
 }
 
 func runRename(ctx context.Context, c *call) error {
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
-	req := &admin.ConfigurationRenameAppRequest{OldAppName: c.text(0), NewAppName_: c.text(1)}
-	var reply admin.ConfigurationRenameAppResponse
-	err := c.meta(ctx, "RPC_CM_RENAME_APP", req, &reply, false, func() (*base.ErrorCode, string) {
-		return reply.Err, reply.HintMessage
+	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+		if err := a.RenameTable(ctx, c.text(0), c.text(1)); err != nil {
+			return err
+		}
+		return c.done(render.Summary{Text: fmt.Sprintf("rename table %s to %s succeed", quoted(c.text(0)), quoted(c.text(1)))})
 	})
+}
+
+// administer runs f within the time of one command.
+func (c *call) administer(ctx context.Context, f func(context.Context, *admin.Admin) error) error {
+	return c.administerFor(ctx, c.session.Timeout, f)
+}
+
+func (c *call) administerFor(ctx context.Context, limit time.Duration, f func(context.Context, *admin.Admin) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	conn, err := c.session.connect(ctx)
 	if err != nil {
 		return err
 	}
-	return c.done(render.Summary{Text: fmt.Sprintf("rename app ok, %s is now %s", quoted(c.text(0)), quoted(c.text(1)))})
+	return f(ctx, admin.New(conn))
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -118,11 +119,18 @@ func underscores(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 func (v verb) checkArgs(args []string) error {
 	switch {
 	case len(args) < v.min:
-		return &usageError{text: fmt.Sprintf("%d more arguments are needed", v.min-len(args)), try: "usage: " + v.use}
+		return &usageError{text: plural(v.min-len(args)) + " missing", try: "usage: " + v.use}
 	case v.max >= v.min && len(args) > v.max:
-		return &usageError{text: fmt.Sprintf("%d arguments are too many", len(args)-v.max), try: "usage: " + v.use}
+		return &usageError{text: plural(len(args)-v.max) + " too many", try: "usage: " + v.use}
 	}
 	return nil
+}
+
+func plural(arguments int) string {
+	if arguments == 1 {
+		return "1 argument is"
+	}
+	return strconv.Itoa(arguments) + " arguments are"
 }
 
 // suggestion is the advice for a verb that does not exist.

@@ -75,7 +75,7 @@ func Bytes(arg string, stdin io.Reader) ([]byte, error) {
 func decoded(b []byte, err error) func(arg string) ([]byte, error) {
 	return func(arg string) ([]byte, error) {
 		if err != nil {
-			return nil, fmt.Errorf("%q: %w; quote it when it is meant as it stands", arg, err)
+			return nil, fmt.Errorf("%q: %w", arg, err)
 		}
 		return b, nil
 	}

@@ -137,6 +137,10 @@ func (s *scanner) double(out []byte) ([]byte, error) {
 			s.at++
 			return out, nil
 		case '\\':
+			if strings.HasPrefix(s.text[s.at:], "\\\n") {
+				s.at += 2 // the line goes on
+				continue
+			}
 			var err error
 			if out, err = s.escape(out); err != nil {
 				return nil, err

@@ -34,6 +34,7 @@ func TestLine(t *testing.T) {
 		{"x a \\\n b", `x|a|b`},
 		{"x a\\\nb", `x|ab`},
 		{"x \"a\nb\"", "x|a\nb"},
+		{"x \"a\\\nb\"", "x|ab"},
 	} {
 		commands, err := parse.Line(tc.text)
 		require.NoError(t, err, "%q", tc.text)

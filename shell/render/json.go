@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"time"
@@ -87,16 +88,12 @@ func appendElapsed(buf []byte, d time.Duration) []byte {
 }
 
 func appendWhere(buf []byte, w Where) []byte {
-	if w.Table != "" {
-		buf = appendMember(buf, "table", w.Table)
+	if w.Node == "" {
+		return buf
 	}
-	if w.TableID != 0 {
-		buf = appendMember(buf, "table_id", w.TableID)
-		buf = appendMember(buf, "partition", w.Partition)
-	}
-	if w.Node != "" {
-		buf = appendMember(buf, "node", w.Node)
-	}
+	buf = appendMember(buf, "table", w.Table)
+	buf = appendMember(buf, "partition", w.Partition)
+	buf = appendMember(buf, "node", w.Node)
 	if w.Index != 0 {
 		buf = appendMember(buf, "index", w.Index)
 	}
@@ -113,12 +110,14 @@ func appendMember(buf []byte, name string, value any) []byte {
 }
 
 func appendJSON(buf []byte, value any) []byte {
-	// The values are strings, numbers, booleans and small maps: no error.
-	text, err := json.Marshal(value)
-	if err != nil {
-		text = []byte("null")
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false) // "help <command>" is to be read by people, too
+	// The values are strings, numbers, booleans and small lists: no error.
+	if err := e.Encode(value); err != nil {
+		return append(buf, "null"...)
 	}
-	return append(buf, text...)
+	return append(buf, bytes.TrimSuffix(text.Bytes(), []byte("\n"))...)
 }
 
 // jsonValue gives what stands for a value in JSON. Keys and values are objects:

@@ -79,14 +79,13 @@ type Field struct {
 	Value any
 }
 
-// Where tells which partition answered. Zero values are not shown, except a
-// partition of a known table.
+// Where tells which partition answered, on which server. Nothing is shown
+// without a server.
 type Where struct {
 	Table     string
-	TableID   int32
 	Partition int32
 	Node      string
-	Index     int64 // raft index of a write
+	Index     int64 // raft index of a write, 0 when not known
 }
 
 // Failure is an error as it is shown: what happened, why, and what to do.
@@ -156,8 +155,6 @@ func (p *Printer) footer(rows int, withRows bool, s Summary) {
 	parts = append(parts, milliseconds(s.Took)+" ms")
 	if s.Where.Node != "" {
 		parts = append(parts, fmt.Sprintf("partition %d on %s", s.Where.Partition, s.Where.Node))
-	} else if s.Where.TableID != 0 {
-		parts = append(parts, fmt.Sprintf("partition %d", s.Where.Partition))
 	}
 	if s.Where.Index != 0 {
 		parts = append(parts, fmt.Sprintf("index %d", s.Where.Index))

@@ -51,7 +51,7 @@ func TestHumanBytes(t *testing.T) {
 var summary = Summary{
 	Text:   "2 rows there",
 	Fields: []Field{{"completed", true}},
-	Where:  Where{Table: "temp", TableID: 2, Partition: 0, Node: "127.0.0.1:34801", Index: 7},
+	Where:  Where{Table: "temp", Partition: 0, Node: "127.0.0.1:34801", Index: 7},
 	Took:   1234 * time.Microsecond,
 }
 
@@ -78,7 +78,7 @@ func TestJSONResult(t *testing.T) {
 	require.NoError(t, r.Row(Bytes("\xff"), nil))
 	require.NoError(t, r.Done(summary))
 	require.Equal(t, `{"verb":"scan","rows":[{"key":{"utf8":"text"},"n":1},{"key":{"utf8":"\ufffd","b64":"/w=="},"n":null}],`+
-		`"row_count":2,"ok":true,"code":"OK","elapsed_ms":1.234,"completed":true,"table":"temp","table_id":2,`+
+		`"row_count":2,"ok":true,"code":"OK","elapsed_ms":1.234,"completed":true,"table":"temp",`+
 		`"partition":0,"node":"127.0.0.1:34801","index":7}`+"\n", out.String())
 	require.True(t, json.Valid(out.Bytes()))
 }

@@ -2,14 +2,14 @@ package onebox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/arionkv/arion/client"
-	"github.com/arionkv/arion/idl/admin"
-	"github.com/arionkv/arion/idl/code"
+	"github.com/arionkv/arion/client/admin"
 	"github.com/arionkv/arion/idl/key"
 )
 
@@ -24,8 +24,9 @@ func (b *box) makeTables(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
+	a := admin.New(c)
 	for _, t := range b.options.Tables {
-		if err := b.create(ctx, c, t); err != nil {
+		if err := b.create(ctx, a, t); err != nil {
 			return fmt.Errorf("table %s: %w", t.Name, err)
 		}
 	}
@@ -38,55 +39,32 @@ func (b *box) makeTables(ctx context.Context) error {
 
 // create makes a table that is not there. Right after the start a meta may not
 // know all nodes yet and refuses; it is asked again until ctx ends.
-func (b *box) create(ctx context.Context, c *client.Client, t Table) error {
-	there, err := exists(ctx, c, t)
+func (b *box) create(ctx context.Context, a *admin.Admin, t Table) error {
+	there, err := exists(ctx, a, t)
 	if there || err != nil {
 		return err
 	}
 	return poll(ctx, func() error {
-		req := &admin.ConfigurationCreateAppRequest{
-			AppName: t.Name,
-			Options: &admin.CreateAppOptions{
-				PartitionCount: int32(t.Partitions), ReplicaCount: int32(b.options.replicasOf(t)),
-				SuccessIfExist: true, AppType: "pegasus", IsStateful: true,
-			},
-		}
-		var reply admin.ConfigurationCreateAppResponse
-		return c.MetaCall(ctx, "RPC_CM_CREATE_APP", req, &reply, true, func() error {
-			return errorOf(reply.Err.Code())
+		_, err := a.CreateTable(ctx, t.Name, admin.CreateOptions{
+			Partitions: t.Partitions, Replicas: b.options.replicasOf(t),
 		})
+		return err
 	})
 }
 
 // exists looks for a table; one of another shape is an error, not a reason to
 // go on with something else than was asked for.
-func exists(ctx context.Context, c *client.Client, t Table) (bool, error) {
-	req := &admin.ConfigurationListAppsRequest{Status: admin.AppStatus_AS_AVAILABLE}
-	var reply admin.ConfigurationListAppsResponse
-	err := c.MetaCall(ctx, "RPC_CM_LIST_APPS", req, &reply, true, func() error {
-		return errorOf(reply.Err.Code())
-	})
-	if err != nil {
+func exists(ctx context.Context, a *admin.Admin, t Table) (bool, error) {
+	found, err := a.GetTable(ctx, t.Name)
+	switch {
+	case errors.Is(err, client.ErrTableNotFound):
+		return false, nil
+	case err != nil:
 		return false, err
+	case found.Partitions != t.Partitions, t.Replicas != 0 && found.Replicas != t.Replicas:
+		return true, fmt.Errorf("exists with %d partitions and %d replicas, not as asked for", found.Partitions, found.Replicas)
 	}
-	for _, info := range reply.Infos {
-		if info.AppName != t.Name {
-			continue
-		}
-		if int(info.PartitionCount) != t.Partitions || (t.Replicas != 0 && int(info.MaxReplicaCount) != t.Replicas) {
-			return true, fmt.Errorf("exists with %d partitions and %d replicas, not as asked for",
-				info.PartitionCount, info.MaxReplicaCount)
-		}
-		return true, nil
-	}
-	return false, nil
-}
-
-func errorOf(c code.Code) error {
-	if c == code.OK {
-		return nil
-	}
-	return &code.Error{Code: c}
+	return true, nil
 }
 
 // waitServing reads one key of every partition until each has answered.

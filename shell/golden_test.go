@@ -1,0 +1,122 @@
+package shell_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/arionkv/arion/shell/command"
+	"github.com/arionkv/arion/shell/render"
+	"github.com/arionkv/arion/shell/repl"
+	"github.com/arionkv/arion/test/fakekv"
+)
+
+// TestGolden runs the sessions of testdata against a fake cluster with table
+// temp. `run` gives a script as -f would; its arguments are flags of the shell
+// (json, hex, b64, escape_all, footers). What goes to stdout and stderr is
+// shown in the order written, then the exit status. Rewrite with -rewrite.
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no transcripts found", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			cluster := fakekv.Start(t, fakekv.Options{})
+			cluster.CreateTable("temp", 8)
+			g := &golden{cluster: cluster, session: &command.Session{
+				Metas: cluster.Metas(), Timeout: 10 * time.Second, Version: "arion test",
+			}}
+			defer g.session.Close()
+			datadriven.RunTest(t, file, g.run)
+		})
+	}
+}
+
+type golden struct {
+	cluster *fakekv.Cluster
+	session *command.Session
+}
+
+func (g *golden) run(t *testing.T, d *datadriven.TestData) string {
+	switch d.Cmd {
+	case "run":
+		return g.script(d)
+	case "advance":
+		var seconds int
+		d.ScanArgs(t, "seconds", &seconds)
+		g.cluster.Advance(time.Duration(seconds) * time.Second)
+		return ""
+	}
+	d.Fatalf(t, "unknown command %s", d.Cmd)
+	return ""
+}
+
+func (g *golden) script(d *datadriven.TestData) string {
+	var out bytes.Buffer
+	p := &render.Printer{Out: &out, Err: &out, Format: render.Table, Quiet: !d.HasArg("footers")}
+	if d.HasArg("json") {
+		p.Format = render.JSON
+	}
+	for _, form := range []render.ByteForm{render.Hex, render.Base64, render.EscapeAll} {
+		if d.HasArg(string(form)) {
+			p.Bytes = form
+		}
+	}
+	g.session.Printer = p
+	status := repl.Script(context.Background(), g.session, "script", strings.NewReader(d.Input))
+	fmt.Fprintf(&out, "exit %d\n", status)
+	return g.stable(out.String())
+}
+
+var (
+	elapsed = regexp.MustCompile(`("elapsed_ms":)[0-9.]+|[0-9.]+( ms)`)
+	clock   = regexp.MustCompile(`20[0-9-]{8}T[0-9:]{8}Z`)
+)
+
+// stable takes out what differs from run to run: ports, durations, times.
+func (g *golden) stable(text string) string {
+	for i, meta := range g.cluster.Metas() {
+		text = strings.ReplaceAll(text, meta, fmt.Sprintf("<meta%d>", i+1))
+	}
+	for i := range 3 {
+		text = strings.ReplaceAll(text, g.cluster.Node(i).Addr(), fmt.Sprintf("<node%d>", i+1))
+	}
+	text = elapsed.ReplaceAllString(text, "${1}T$2")
+	return clock.ReplaceAllString(text, "<time>")
+}
+
+// Random bytes survive the way through a script, the server, the printed form,
+// and a script again.
+func TestPrintedValuesCanBePastedBack(t *testing.T) {
+	cluster := fakekv.Start(t, fakekv.Options{})
+	cluster.CreateTable("temp", 8)
+	for _, form := range []render.ByteForm{render.Quoted, render.Hex, render.Base64, render.EscapeAll} {
+		var out bytes.Buffer
+		s := &command.Session{
+			Metas: cluster.Metas(), Table: "temp", Timeout: 10 * time.Second,
+			Printer: &render.Printer{Out: &out, Err: os.Stderr, Format: render.Table, Quiet: true, Bytes: form},
+		}
+		value := make([]byte, 256)
+		for i := range value {
+			value[i] = byte(i)
+		}
+		first := string(form.Append(nil, value))
+		if status := repl.Script(context.Background(), s, "t", strings.NewReader("set h s "+first+"\nget h s\n")); status != 0 {
+			t.Fatalf("%s: exit %d: %s", form, status, out.String())
+		}
+		printed := strings.TrimPrefix(strings.TrimSuffix(out.String(), "\n"), "OK\n")
+		if printed != first {
+			t.Errorf("%s: printed %s, typed %s", form, printed, first)
+		}
+		s.Close()
+	}
+}
