@@ -62,6 +62,8 @@ type promise struct {
 	// transferTo may be voted for in transferTerm at once: the leader asked it
 	// to take over.
 	transferTo, transferTerm uint64
+	// heard is when each member last answered a heartbeat of ours.
+	heard map[uint64]time.Time
 }
 
 func newGuard(hold time.Duration, now func() time.Time) *guard {
@@ -102,8 +104,11 @@ func (g *guard) incoming(m *raftpb.Message) bool {
 			g.allowTransfer(m)
 		}
 		return true
+	case raftpb.HeartbeatResp:
+		g.hear(m)
+		return true
 	case raftpb.NoOP, raftpb.Replicate, raftpb.ReplicateResp, raftpb.RequestVoteResp,
-		raftpb.Heartbeat, raftpb.HeartbeatResp, raftpb.SnapshotReceived, raftpb.TimeoutNow,
+		raftpb.Heartbeat, raftpb.SnapshotReceived, raftpb.TimeoutNow,
 		raftpb.RateLimit, raftpb.RequestPreVote, raftpb.RequestPreVoteResp:
 		return true
 	}
@@ -113,7 +118,7 @@ func (g *guard) incoming(m *raftpb.Message) bool {
 func (g *guard) shardLocked(id uint64) *promise {
 	p := g.shards[id]
 	if p == nil {
-		p = &promise{until: g.start.Add(g.hold)}
+		p = &promise{until: g.start.Add(g.hold), heard: map[uint64]time.Time{}}
 		g.shards[id] = p
 	}
 	return p
@@ -157,4 +162,21 @@ func (g *guard) allowTransfer(m *raftpb.Message) {
 	defer g.mu.Unlock()
 	p := g.shardLocked(m.ShardID)
 	p.transferTo, p.transferTerm = m.From, m.Term
+}
+
+func (g *guard) hear(m *raftpb.Message) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shardLocked(m.ShardID).heard[m.From] = g.now()
+}
+
+// silence returns how long ago a member last answered a heartbeat.
+func (g *guard) silence(shardID, replicaID uint64) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at, ok := g.shardLocked(shardID).heard[replicaID]
+	if !ok {
+		return 1<<63 - 1
+	}
+	return g.now().Sub(at)
 }

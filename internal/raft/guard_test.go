@@ -131,3 +131,12 @@ func TestStrangeMessagesAreRefused(t *testing.T) {
 	require.False(t, g.incoming(message(raftpb.Heartbeat, 0, 2, 4)))
 	require.False(t, g.incoming(message(raftpb.MessageType(99), 1, 2, 4)))
 }
+
+func TestSilence(t *testing.T) {
+	g, c := newTestGuard()
+	require.Greater(t, g.silence(9, 1), time.Hour, "never heard")
+	require.True(t, g.incoming(message(raftpb.HeartbeatResp, 1, 2, 4)))
+	c.sleep(time.Second)
+	require.Equal(t, time.Second, g.silence(9, 1))
+	require.Greater(t, g.silence(8, 1), time.Hour, "another shard")
+}

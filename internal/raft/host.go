@@ -78,6 +78,7 @@ type Host struct {
 	log   *logrus.Entry
 	book  *Book
 	hub   *hub
+	guard *guard
 	nh    atomic.Pointer[dragonboat.NodeHost]
 	self  Target
 	close sync.Once
@@ -172,8 +173,9 @@ func (h *Host) start(s settings) (err error) {
 		return fmt.Errorf("raft metrics: %w", err)
 	}
 	hold := time.Duration(h.o.ElectionTicks-holdMarginTicks) * h.o.Tick
+	h.guard = newGuard(hold, time.Now)
 	t := &transport{
-		listen: h.o.Listen, deployment: h.o.deploymentID(), guard: newGuard(hold, time.Now),
+		listen: h.o.Listen, deployment: h.o.deploymentID(), guard: h.guard,
 		fault: h.o.Fault, knows: h.HasReplica, metrics: m, log: h.log,
 	}
 	defer func() { // dragonboat panics on what it cannot read
@@ -239,6 +241,12 @@ func (h *Host) ElectionTimeout() time.Duration {
 // leader exists.
 func (h *Host) Lease() time.Duration {
 	return time.Duration(h.o.ElectionTicks-leaseMarginTicks) * h.o.Tick
+}
+
+// Silence returns how long ago a member answered a heartbeat of this host, which
+// tells something only while this host leads the shard.
+func (h *Host) Silence(shardID, replicaID uint64) time.Duration {
+	return h.guard.silence(shardID, replicaID)
 }
 
 // SetAddresses records where nodes listen for raft, by node id.

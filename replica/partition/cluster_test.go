@@ -190,7 +190,7 @@ func (n *node) kill() {
 
 func (c *cluster) members() []*arion.ReplicaMember {
 	var members []*arion.ReplicaMember
-	for _, n := range c.nodes[:3] {
+	for _, n := range c.nodes[:min(3, len(c.nodes))] {
 		members = append(members, &arion.ReplicaMember{ReplicaID: int64(n.number + 1), NodeID: n.id(), Voting: true})
 	}
 	return members

@@ -261,18 +261,35 @@ func (p *Partition) TransferLeader(ctx context.Context, replicaID int64) error {
 	}
 }
 
-// handOver transfers leadership to any other voting member before closing. It
-// gives up soon: the others elect a leader by themselves.
+// handOver transfers leadership before closing, to the voter heard of last. If
+// that fails the others elect a leader by themselves.
 func (p *Partition) handOver() {
 	m := p.members.known.Load()
 	if !p.leadership.get().mine || m == nil {
 		return
 	}
+	best, silence := int64(0), p.o.Raft.ElectionTimeout()
 	for _, r := range m.members {
-		if r.Voting && r.ReplicaID != int64(p.replicaID) {
-			if err := p.TransferLeader(context.Background(), r.ReplicaID); err == nil {
-				return
-			}
+		if !r.Voting || r.ReplicaID == int64(p.replicaID) {
+			continue
+		}
+		if s := p.o.Raft.Silence(p.shardID, uint64(r.ReplicaID)); s < silence {
+			best, silence = r.ReplicaID, s
 		}
 	}
+	if best == 0 {
+		return
+	}
+	if err := p.TransferLeader(context.Background(), best); err != nil {
+		p.log.WithError(err).Debug("leadership was not handed over")
+	}
+}
+
+// RemoveLog deletes the raft log of a replica that has been closed and is no
+// member of its group any more. Under its old id it can never be opened again.
+func RemoveLog(ctx context.Context, host *raft.Host, a *arion.ReplicaAssignment) error {
+	if err := host.RemoveData(ctx, ShardID(a.TableID, a.PartitionIndex), uint64(a.ReplicaID)); err != nil {
+		return fmt.Errorf("remove log of replica %d of %d.%d: %w", a.ReplicaID, a.TableID, a.PartitionIndex, err)
+	}
+	return nil
 }

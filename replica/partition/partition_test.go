@@ -250,3 +250,49 @@ func TestLostDirectories(t *testing.T) {
 	_, err = n.tryOpen(0, false)
 	require.ErrorIs(t, err, ErrLogLost)
 }
+
+// A table may have one replica: no messages, same rules.
+func TestSingleReplica(t *testing.T) {
+	c := newCluster(t, mem.Opener{}, 1)
+	c.openAll(0)
+	c.put(0, "k", "v")
+	_, p := c.leader(0)
+	eventually(t, "lease", func() bool { _, _ = get(p, "k"); return p.LeaseValid() })
+	c.nodes[0].stop()
+	c.nodes[0].start()
+	c.openAll(0)
+	_, p = c.leader(0)
+	v, err := get(p, "k")
+	require.NoError(t, err)
+	require.Equal(t, "v", v)
+}
+
+// A replica whose log was removed stays out, whatever happens to its directory.
+func TestRemovedLogIsFinal(t *testing.T) {
+	c := newCluster(t, mem.Opener{}, 3)
+	c.openAll(0)
+	c.put(0, "k", "v")
+	ctx := context.Background()
+	leader, lp := c.leader(0)
+	n := c.nodes[(leader.number+1)%3]
+	p := n.partition(0)
+	require.NoError(t, lp.ChangeMember(ctx, arion.MemberOp_REMOVE, p.ReplicaID(), 0, 0))
+	require.NoError(t, p.Close())
+	require.NoError(t, RemoveLog(ctx, n.host, p.o.Assignment))
+	require.NoError(t, os.RemoveAll(p.o.Dir))
+	_, err := n.tryOpen(0, false)
+	require.Error(t, err)
+
+	// A new replica of the same partition may come to the same node.
+	eventually(t, "the new member", func() bool {
+		_, lp := c.leader(0)
+		return lp.ChangeMember(ctx, arion.MemberOp_ADD_NONVOTING, 9, n.id(), 0) == nil
+	})
+	o := p.o
+	o.Assignment = &arion.ReplicaAssignment{TableID: table, ReplicaID: 9, Join: true}
+	o.Dir += ".new"
+	again, err := Open(ctx, o)
+	require.NoError(t, err)
+	defer again.Close()
+	eventually(t, "data of the new replica", func() bool { v, _ := peek(again, "k"); return v == "v" })
+}
