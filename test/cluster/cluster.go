@@ -5,6 +5,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -20,6 +21,9 @@ import (
 	"github.com/arionkv/arion/cmd/arion/server"
 	"github.com/arionkv/arion/config"
 	"github.com/arionkv/arion/internal/obs"
+	"github.com/arionkv/arion/internal/raft"
+	"github.com/arionkv/arion/replica"
+	"github.com/arionkv/arion/replica/engine/rocks"
 )
 
 // readyTimeout bounds the start of a cluster. Generous: the race detector and a
@@ -41,6 +45,7 @@ type Cluster struct {
 	nodes map[string]*node
 	order []string
 	log   *logrus.Logger
+	net   *network
 }
 
 type node struct {
@@ -61,12 +66,13 @@ func Start(t testing.TB, o Options) *Cluster {
 	if o.Replicas == 0 {
 		o.Replicas = 3
 	}
-	c := &Cluster{t: t, dir: t.TempDir(), nodes: map[string]*node{}, log: testLog(t)}
-	ports := freePorts(t, o.Metas+o.Replicas)
-	for _, p := range ports[:o.Metas] {
-		c.metas = append(c.metas, address(p))
+	c := &Cluster{t: t, dir: t.TempDir(), nodes: map[string]*node{}, log: testLog(t), net: newNetwork()}
+	first := Ports(t, o.Metas+o.Replicas)
+	for i := range o.Metas {
+		c.metas = append(c.metas, address(first+i))
 	}
-	for i, p := range ports {
+	for i := range o.Metas + o.Replicas {
+		p := first + i
 		name, role := fmt.Sprintf("meta%d", i+1), "meta"
 		if i >= o.Metas {
 			name, role = fmt.Sprintf("replica%d", i-o.Metas+1), "replica"
@@ -77,6 +83,7 @@ func Start(t testing.TB, o Options) *Cluster {
 		}
 		c.nodes[name] = n
 		c.order = append(c.order, name)
+		c.net.byAddr[n.cfg.RaftAddress()] = name
 	}
 	t.Cleanup(c.stopAll)
 	c.startAll()
@@ -106,37 +113,6 @@ func (c *Cluster) config(name string, port int) *config.Config {
 	return cfg
 }
 
-// freePorts finds rpc ports whose derived raft and gossip ports are free too.
-// They are released before use, so another process could take one; the range
-// lies below the ephemeral ports to make that unlikely.
-func freePorts(t testing.TB, n int) []int {
-	t.Helper()
-	var ports []int
-	for p := 21100 + os.Getpid()%4000; len(ports) < n && p < 32000; p++ {
-		if free(p) && free(p-10000) && free(p-20000) {
-			ports = append(ports, p)
-		}
-	}
-	if len(ports) < n {
-		t.Fatalf("fewer than %d free ports", n)
-	}
-	return ports
-}
-
-func free(port int) bool {
-	l, err := net.Listen("tcp", address(port))
-	if err != nil {
-		return false
-	}
-	defer l.Close()
-	u, err := net.ListenPacket("udp", address(port))
-	if err != nil {
-		return false
-	}
-	u.Close()
-	return true
-}
-
 // MetaList is the comma-separated list that clients are given.
 func (c *Cluster) MetaList() string { return strings.Join(c.metas, ",") }
 
@@ -149,6 +125,9 @@ func (c *Cluster) Addr(name string) string { return c.nodes[name].cfg.RPC.Listen
 // Names lists the servers, metas first.
 func (c *Cluster) Names() []string { return c.order }
 
+// Replicas lists the replica servers.
+func (c *Cluster) Replicas() []string { return c.order[len(c.metas):] }
+
 func (c *Cluster) startAll() {
 	var wg sync.WaitGroup
 	errs := make([]error, len(c.order))
@@ -156,7 +135,7 @@ func (c *Cluster) startAll() {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			errs[i] = c.nodes[name].start(c.log)
+			errs[i] = c.nodes[name].start(c)
 		}()
 	}
 	wg.Wait()
@@ -167,18 +146,48 @@ func (c *Cluster) startAll() {
 	}
 }
 
-func (n *node) start(log *logrus.Logger) error {
+func (n *node) start(c *Cluster) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	open := server.OpenReplica
+	open := c.openReplica
 	if n.role == "meta" {
 		open = server.OpenMeta
 	}
-	srv, err := open(context.Background(), n.cfg, log)
+	srv, err := open(context.Background(), n.cfg, c.log)
 	if err == nil {
 		n.srv = srv
 	}
 	return err
+}
+
+// openReplica is server.OpenReplica with a network that can fail.
+func (c *Cluster) openReplica(ctx context.Context, cfg *config.Config, log *logrus.Logger) (server.Server, error) {
+	storage := rocks.DefaultConfig()
+	storage.BlockCacheBytes = uint64(cfg.Replica.BlockCache)
+	storage.MemtablesBytes = uint64(cfg.Replica.WriteBuffer)
+	opener, err := rocks.NewOpener(storage)
+	if err != nil {
+		return nil, err
+	}
+	srv, err := replica.Open(ctx, cfg, replica.Deps{
+		Log: log.WithField("node", cfg.Node.Name), Registry: obs.NewRegistry(), Opener: opener,
+		Fault: raft.LinkFault(func(to string) bool { return c.net.pass(cfg.Node.Name, to) }),
+	})
+	if err != nil {
+		return nil, errors.Join(err, opener.Close())
+	}
+	return &replicaServer{srv, opener}, nil
+}
+
+// replicaServer ends with its storage.
+type replicaServer struct {
+	*replica.Server
+	opener *rocks.Opener
+}
+
+// Close implements server.Server.
+func (s *replicaServer) Close(ctx context.Context) error {
+	return errors.Join(s.Server.Close(ctx), s.opener.Close())
 }
 
 func (n *node) stop() error {
@@ -205,7 +214,7 @@ func (c *Cluster) Stop(name string) {
 // Restart starts a stopped server on its data.
 func (c *Cluster) Restart(name string) {
 	c.t.Helper()
-	if err := c.nodes[name].start(c.log); err != nil {
+	if err := c.nodes[name].start(c); err != nil {
 		c.t.Fatalf("restart %s: %v", name, err)
 	}
 }
