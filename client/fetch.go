@@ -292,24 +292,29 @@ func (s *Scanner) growLocked(count int32) bool {
 			continue
 		}
 		old := *g
-		g.Count, g.Seen = count, [seenParts][]byte{}
+		g.Count, g.Seen = count, old.seenBy(0, times)
 		for j := int32(1); j < times; j++ {
-			s.segments = append(s.segments, old.child(j, times))
+			child := segment{Partition: old.Partition + j*old.Count, Count: count, Seen: old.seenBy(j, times)}
+			for _, last := range child.Seen {
+				if bytes.Compare(last, child.After) > 0 {
+					child.After = last
+				}
+			}
+			s.segments = append(s.segments, child)
 		}
 	}
 	return len(s.segments) > had
 }
 
-// child is the j-th of the partitions that g became, of times in all.
-func (g *segment) child(j, times int32) segment {
-	c := segment{Partition: g.Partition + j*g.Count, Count: g.Count * times}
+// seenBy gives what was delivered of the j-th of the partitions that g became, of
+// times in all, by the partitions that one may become. Part k of it holds the
+// hashes Partition + (j + k·times)·Count, modulo seenParts·times·Count.
+func (g *segment) seenBy(j, times int32) (seen [seenParts][]byte) {
 	if times > seenParts {
-		return c
+		return seen
 	}
-	for part, last := range g.Seen {
-		if int32(part)%times == j && bytes.Compare(last, c.After) > 0 {
-			c.After = last
-		}
+	for k := range seen {
+		seen[k] = g.Seen[(j+int32(k)*times)%seenParts]
 	}
-	return c
+	return seen
 }
