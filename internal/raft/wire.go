@@ -64,7 +64,7 @@ func parseHello(b []byte, deployment uint64) (kind byte, err error) {
 	return b[5], nil
 }
 
-// writeFrame sends body as one frame. head is scratch of the connection.
+// writeFrame sends body as one frame, each step of it within ioTimeout.
 func writeFrame(c net.Conn, body []byte) error {
 	if len(body) > maxFrame {
 		return fmt.Errorf("%w: frame of %d bytes", errWire, len(body))
