@@ -125,6 +125,9 @@ func (c *Cluster) Addr(name string) string { return c.nodes[name].cfg.RPC.Listen
 // Names lists the servers, metas first.
 func (c *Cluster) Names() []string { return c.order }
 
+// MetaNames lists the meta servers.
+func (c *Cluster) MetaNames() []string { return c.order[:len(c.metas)] }
+
 // Replicas lists the replica servers.
 func (c *Cluster) Replicas() []string { return c.order[len(c.metas):] }
 

@@ -164,7 +164,7 @@ func (p *Processes) Metas() []string {
 	return list
 }
 
-// MetaNames and Replicas list the servers.
+// MetaNames lists the meta servers.
 func (p *Processes) MetaNames() []string { return p.metas }
 
 // Replicas lists the replica servers.

@@ -1,0 +1,85 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/arionkv/arion/client"
+	"github.com/arionkv/arion/client/admin"
+	"github.com/arionkv/arion/test/cluster"
+)
+
+const (
+	partitions = 4
+	copies     = 3
+	loaders    = 12
+	// judgePatience bounds the search for an order of one hash key's history.
+	judgePatience = time.Minute
+)
+
+// Servers are cut off from each other, in one process; clients reach them all.
+func TestLinearizableUnderCuts(t *testing.T) {
+	rng := newRand(t)
+	c := cluster.Start(t, cluster.Options{})
+	torment(t, rng, c, func(v View) []Fault { return NetworkFaults(c, v, rng) })
+}
+
+// Servers are killed, paused and restarted; every server is a process.
+func TestLinearizableUnderKills(t *testing.T) {
+	rng := newRand(t)
+	p := cluster.StartProcesses(t, cluster.ProcessOptions{Metas: 3})
+	torment(t, rng, p, func(v View) []Fault { return ProcessFaults(p, v, rng) })
+}
+
+// torment runs load and faults, and then judges: every history must have an
+// order, every partition its replicas back, and all replicas the same content.
+func torment(t *testing.T, rng *rand.Rand, s System, faults func(View) []Fault) {
+	patient := connect(t, s.Metas(), append(Options(), client.WithKeepalive(time.Minute, time.Minute))...)
+	quick := connect(t, s.Metas(), Options()...)
+	table := makeTable(t, quick, "chaos", partitions)
+	v := View{System: s, Admin: admin.New(quick)}
+	nemesis := &Nemesis{Rand: rng, Faults: faults(v)}
+	// A client that clings to its connections meets leaders that were deposed.
+	load := NewLoad(rng.Uint64(), loaders, table, patient.Table("chaos"))
+
+	ctx, stop := context.WithTimeout(context.Background(), *timeFlag)
+	defer stop()
+	done := make(chan struct{})
+	go func() { defer close(done); load.Run(ctx) }()
+	err := nemesis.Run(ctx)
+	stop()
+	<-done
+	require.NoError(t, err)
+
+	well, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	require.NoError(t, v.Admin.WaitReady(well, "chaos"), "partitions are not well after the faults")
+	require.NoError(t, load.Finish(well))
+	t.Logf("%d operations, %d of unknown outcome; %v", load.History.Len(), load.History.Unknown(), nemesis)
+	judge(t, load, v)
+}
+
+func judge(t *testing.T, load *Load, v View) {
+	dir, err := os.MkdirTemp("", "arion-history-")
+	require.NoError(t, err)
+	for _, violation := range load.History.Check(judgePatience, dir) {
+		t.Error(violation.Error())
+	}
+	if !t.Failed() {
+		os.RemoveAll(dir)
+	}
+	eventually(t, "replicas at the same index", func() error {
+		err := v.Agreement(context.Background(), copies)
+		if err != nil && !errors.Is(err, errNotYet) {
+			t.Fatal(err)
+		}
+		return err
+	})
+	require.Positive(t, load.History.Len())
+}
