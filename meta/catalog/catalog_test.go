@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand"
@@ -95,11 +96,25 @@ func parse(t *testing.T, d *datadriven.TestData) Command {
 	case "lead":
 		return &ConfirmLeaders{[]LeaderEvent{{table, part, num("term"), num("replica")}}}
 	case "add":
-		return &AddReplica{table, part, num("node")}
+		return &AddReplica{table, part, num("node"), num("replaces"), Reason(num("why"))}
 	case "promote":
 		return &PromoteReplica{table, part, num("replica")}
 	case "remove":
 		return &RemoveReplica{table, part, num("replica")}
+	case "retire":
+		return &RetireReplica{table, part, num("replica")}
+	case "state":
+		return &SetNodeState{num("id"), NodeState(num("to"))}
+	case "away":
+		return &NoteAway{num("id"), num("since")}
+	case "forget":
+		return &ForgetNode{num("id")}
+	case "option":
+		return &SetOption{arg("name"), num("value")}
+	case "count":
+		return &SetReplicaCount{arg("name"), int32(num("to"))}
+	case "counted":
+		return &ReplicaCountDone{table}
 	}
 	t.Fatalf("unknown directive %s", d.Cmd)
 	return nil
@@ -126,7 +141,11 @@ func show(s *State) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "version=%d cluster=%q level=%s next=%d\n", s.Version, s.Settings.ClusterName, s.Settings.Level, s.Settings.NextTableID)
 	for _, n := range s.Nodes() {
-		fmt.Fprintf(&b, "node %d boot=%d %s state=%d\n", n.ID, n.Boot, n.RPCAddress, n.State)
+		fmt.Fprintf(&b, "node %d boot=%d %s state=%d", n.ID, n.Boot, n.RPCAddress, n.State)
+		if n.AwaySinceUnixSec != 0 {
+			fmt.Fprintf(&b, " away=%d", n.AwaySinceUnixSec)
+		}
+		b.WriteByte('\n')
 	}
 	for _, t := range s.Tables() {
 		fmt.Fprintf(&b, "table %d %q status=%d create=%d drop=%d expire=%d envs=%v version=%d\n",
@@ -137,6 +156,12 @@ func show(s *State) string {
 				fmt.Fprintf(&b, " %d@%d", r.ID, r.NodeID)
 				if !r.Voting {
 					b.WriteByte('?')
+				}
+				if r.Leaving {
+					b.WriteByte('-')
+				}
+				if r.Replaces != 0 {
+					fmt.Fprintf(&b, "(for %d, %s)", r.Replaces, r.Why)
 				}
 			}
 			b.WriteByte('\n')
@@ -149,7 +174,7 @@ func show(s *State) string {
 func randomCommand(r *rand.Rand) Command {
 	name := fmt.Sprintf("t%d", r.Intn(4))
 	id, now := int32(r.Intn(6)), int64(r.Intn(1000))
-	switch kind(1 + r.Intn(16)) {
+	switch kind(1 + r.Intn(23)) {
 	case kindCreateTable:
 		return &CreateTable{Name: name, PartitionCount: 2, ReplicaCount: 2, SuccessIfExist: r.Intn(2) == 0,
 			Envs: map[string]string{"a": "1", "b": "2"}, NowUnixSec: now, Placement: [][]int64{{1, 2}, {2, int64(r.Intn(4))}}}
@@ -174,11 +199,25 @@ func randomCommand(r *rand.Rand) Command {
 	case kindConfirmLeaders:
 		return &ConfirmLeaders{[]LeaderEvent{{id, 0, now, 1}, {id, 1, now, 2}}}
 	case kindAddReplica:
-		return &AddReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
+		return &AddReplica{id, int32(r.Intn(3)), int64(r.Intn(5)), int64(r.Intn(3)), Reason(r.Intn(5))}
 	case kindPromoteReplica:
 		return &PromoteReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
 	case kindRemoveReplica:
 		return &RemoveReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
+	case kindRetireReplica:
+		return &RetireReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
+	case kindSetNodeState:
+		return &SetNodeState{int64(r.Intn(5)), NodeState(r.Intn(6))}
+	case kindNoteAway:
+		return &NoteAway{int64(r.Intn(5)), now}
+	case kindForgetNode:
+		return &ForgetNode{int64(r.Intn(5))}
+	case kindSetOption:
+		return &SetOption{name, now - 100}
+	case kindSetCount:
+		return &SetReplicaCount{name, int32(r.Intn(7))}
+	case kindCountDone:
+		return &ReplicaCountDone{id}
 	}
 	if r.Intn(3) == 0 {
 		return &RecordMeta{uint64(r.Intn(4)), int64(r.Intn(3))}
@@ -226,7 +265,7 @@ func checkInvariants(t *testing.T, s *State) {
 			require.Equal(t, table, s.TableNamed(table.Name))
 		}
 		for _, p := range table.Partitions {
-			nodes, voting := map[int64]bool{}, 0
+			nodes, voting, unsettled := map[int64]bool{}, 0, 0
 			for _, r := range p.Replicas {
 				require.False(t, nodes[r.NodeID], "two replicas of a partition on a node")
 				nodes[r.NodeID] = true
@@ -234,10 +273,29 @@ func checkInvariants(t *testing.T, s *State) {
 				if r.Voting {
 					voting++
 				}
+				if !r.Settled() {
+					unsettled++
+				}
 			}
+			require.LessOrEqual(t, unsettled, 1, "one change of a membership at a time")
 			require.Positive(t, voting)
 		}
 	}
+}
+
+// TestOldSnapshot: a snapshot of format 1, as the first builds wrote it, still opens.
+func TestOldSnapshot(t *testing.T) {
+	b, err := hex.DecodeString(oldSnapshot)
+	require.NoError(t, err)
+	s, err := Restore(b)
+	require.NoError(t, err)
+	require.Equal(t, "t", s.Table(1).Name)
+	require.Equal(t, []Replica{{ID: 1, NodeID: 7, Voting: true}}, s.Table(1).Partitions[0].Replicas)
+	require.Equal(t, "a:1", s.Node(7).RPCAddress)
+	require.Equal(t, int64(9), s.Meta(1))
+	b[0] = snapshotFormat + 1
+	_, err = Restore(b)
+	require.ErrorIs(t, err, ErrMalformed)
 }
 
 func TestNames(t *testing.T) {
@@ -283,3 +341,6 @@ func FuzzRestore(f *testing.F) {
 		}
 	})
 }
+
+// oldSnapshot was written by the last build of format 1: cluster "c", node 7, table "t" on it, meta 1 is node 9.
+const oldSnapshot = "0105040163a00604010201740102020200020000040101020e0101020e01040000010e0203613a31000000000100010112"

@@ -3,6 +3,7 @@ package catalog
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 )
@@ -53,6 +54,18 @@ func (e *encoder) replicas(list []Replica) {
 		e.int(r.ID)
 		e.int(r.NodeID)
 		e.bool(r.Voting)
+		e.bool(r.Leaving)
+		e.int(r.Replaces)
+		e.uint(uint64(r.Why))
+	}
+}
+
+// numbers writes a map in key order, as text does.
+func (e *encoder) numbers(m map[string]int64) {
+	e.uint(uint64(len(m)))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		e.str(k)
+		e.int(m[k])
 	}
 }
 
@@ -61,6 +74,7 @@ func (e *encoder) replicas(list []Replica) {
 type decoder struct {
 	buf []byte
 	err error
+	old bool // the bytes are of snapshot format 1
 }
 
 func (d *decoder) fail(what string) {
@@ -154,7 +168,30 @@ func (d *decoder) text() map[string]string {
 func (d *decoder) replicas() []Replica {
 	var out []Replica
 	for n := d.count(3); n > 0 && d.err == nil; n-- {
-		out = append(out, Replica{ID: d.int(), NodeID: d.int(), Voting: d.bool()})
+		r := Replica{ID: d.int(), NodeID: d.int(), Voting: d.bool()}
+		if !d.old {
+			r.Leaving, r.Replaces, r.Why = d.bool(), d.int(), d.reason()
+		}
+		out = append(out, r)
 	}
 	return out
+}
+
+func (d *decoder) reason() Reason {
+	v := d.uint()
+	if v > uint64(ForOperator) {
+		d.fail("reason")
+		return 0
+	}
+	return Reason(v)
+}
+
+func (d *decoder) numbers() map[string]int64 {
+	n := d.count(2)
+	m := make(map[string]int64, n)
+	for ; n > 0 && d.err == nil; n-- {
+		k := d.str()
+		m[k] = d.int()
+	}
+	return m
 }

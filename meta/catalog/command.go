@@ -40,6 +40,13 @@ const (
 	kindPromoteReplica kind = 14
 	kindRemoveReplica  kind = 15
 	kindRecordMeta     kind = 16
+	kindRetireReplica  kind = 17
+	kindSetNodeState   kind = 18
+	kindNoteAway       kind = 19
+	kindForgetNode     kind = 20
+	kindSetOption      kind = 21
+	kindSetCount       kind = 22
+	kindCountDone      kind = 23
 )
 
 func newCommand(k kind) Command {
@@ -76,6 +83,20 @@ func newCommand(k kind) Command {
 		return &RemoveReplica{}
 	case kindRecordMeta:
 		return &RecordMeta{}
+	case kindRetireReplica:
+		return &RetireReplica{}
+	case kindSetNodeState:
+		return &SetNodeState{}
+	case kindNoteAway:
+		return &NoteAway{}
+	case kindForgetNode:
+		return &ForgetNode{}
+	case kindSetOption:
+		return &SetOption{}
+	case kindSetCount:
+		return &SetReplicaCount{}
+	case kindCountDone:
+		return &ReplicaCountDone{}
 	}
 	return nil
 }

@@ -57,8 +57,8 @@ func (c *RegisterNode) apply(s *State) Result {
 		return refuse(code.CapacityExceeded, "%d nodes are known: that is the limit", len(s.nodes))
 	}
 	n.State = NodeActive
-	if old != nil && old.State == NodeDraining {
-		n.State = NodeDraining
+	if old != nil && old.State != NodeReplaced {
+		n.State = old.State // a drain outlasts restarts, until somebody resumes the node
 	}
 	s.supersede(&n)
 	s.nodes[n.ID] = &n
@@ -85,6 +85,94 @@ func (s *State) supersede(n *Node) {
 			s.nodes[o.ID] = &gone
 		}
 	}
+}
+
+// SetNodeState drains a node, relieves it of its leaders, or takes it back into service.
+type SetNodeState struct {
+	NodeID int64
+	State  NodeState
+}
+
+func (*SetNodeState) kind() kind       { return kindSetNodeState }
+func (c *SetNodeState) put(e *encoder) { e.int(c.NodeID); e.uint(uint64(c.State)) }
+func (c *SetNodeState) get(d *decoder) { c.NodeID, c.State = d.int(), NodeState(d.uint()) }
+func (c *SetNodeState) apply(s *State) Result {
+	n := s.nodes[c.NodeID]
+	switch {
+	case n == nil:
+		return refuse(code.ObjectNotFound, "no node %x", c.NodeID)
+	case n.State == NodeReplaced:
+		return refuse(code.InvalidState, "node %x is gone: another one has its address", c.NodeID)
+	case c.State != NodeActive && c.State != NodeDraining && c.State != NodeRelieved:
+		return refuse(code.InvalidParameters, "unknown state %d", c.State)
+	}
+	changed := *n
+	changed.State = c.State
+	s.nodes[n.ID] = &changed
+	return Result{}
+}
+
+// NoteAway records since when a node is silent, so that the delay of repairs does not start over with each change of the
+// meta leader. 0: it is back.
+type NoteAway struct{ NodeID, UnixSec int64 }
+
+func (*NoteAway) kind() kind       { return kindNoteAway }
+func (c *NoteAway) put(e *encoder) { e.int(c.NodeID); e.int(c.UnixSec) }
+func (c *NoteAway) get(d *decoder) { c.NodeID, c.UnixSec = d.int(), d.int() }
+func (c *NoteAway) apply(s *State) Result {
+	n := s.nodes[c.NodeID]
+	if n == nil || c.UnixSec < 0 {
+		return refuse(code.ObjectNotFound, "no node %x", c.NodeID)
+	}
+	changed := *n
+	changed.AwaySinceUnixSec = c.UnixSec
+	s.nodes[n.ID] = &changed
+	return Result{}
+}
+
+// ForgetNode removes a node that holds nothing. Should it live and come back, it registers anew.
+type ForgetNode struct{ NodeID int64 }
+
+func (*ForgetNode) kind() kind       { return kindForgetNode }
+func (c *ForgetNode) put(e *encoder) { e.int(c.NodeID) }
+func (c *ForgetNode) get(d *decoder) { c.NodeID = d.int() }
+func (c *ForgetNode) apply(s *State) Result {
+	if s.nodes[c.NodeID] == nil {
+		return refuse(code.ObjectNotFound, "no node %x", c.NodeID)
+	}
+	for _, t := range s.Tables() {
+		for i := range t.Partitions {
+			if _, holds := t.Partitions[i].On(c.NodeID); holds {
+				return refuse(code.InvalidState, "node %x holds a replica of %d.%d", c.NodeID, t.ID, i)
+			}
+		}
+	}
+	delete(s.nodes, c.NodeID)
+	s.Version = s.Index
+	return Result{}
+}
+
+// SetOption changes a cluster setting; a negative value takes the change back. Which names there are is the proposer's
+// business: builds may differ in what they know.
+type SetOption struct {
+	Name  string
+	Value int64
+}
+
+func (*SetOption) kind() kind       { return kindSetOption }
+func (c *SetOption) put(e *encoder) { e.str(c.Name); e.int(c.Value) }
+func (c *SetOption) get(d *decoder) { c.Name, c.Value = d.str(), d.int() }
+func (c *SetOption) apply(s *State) Result {
+	if !ValidName(c.Name) || len(s.Settings.Options) >= MaxOptions {
+		return refuse(code.InvalidParameters, "not the name of a setting: %q", c.Name)
+	}
+	options := maps.Clone(s.Settings.Options)
+	options[c.Name] = c.Value
+	if c.Value < 0 {
+		delete(options, c.Name)
+	}
+	s.Settings.Options = options
+	return Result{}
 }
 
 // RecordMeta notes which node holds a place in the metas' own raft group. A place belongs to one node for ever: another node

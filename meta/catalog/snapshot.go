@@ -10,7 +10,8 @@ import (
 // the older ones; one line per step:
 //
 //	1: settings, tables with partitions, nodes, metas
-const snapshotFormat = 1
+//	2: options; replicas that leave or replace others, and why; since when nodes are away
+const snapshotFormat = 2
 
 // Snapshot renders the whole state. Equal states give equal bytes.
 func (s *State) Snapshot() []byte {
@@ -20,6 +21,7 @@ func (s *State) Snapshot() []byte {
 	e.str(s.Settings.ClusterName)
 	e.int(int64(s.Settings.Level))
 	e.int(int64(s.Settings.NextTableID))
+	e.numbers(s.Settings.Options)
 	tables := s.Tables()
 	e.uint(uint64(len(tables)))
 	for _, t := range tables {
@@ -29,6 +31,7 @@ func (s *State) Snapshot() []byte {
 	e.uint(uint64(len(nodes)))
 	for _, n := range nodes {
 		putNode(&e, n)
+		e.int(n.AwaySinceUnixSec)
 	}
 	ids := slices.Sorted(maps.Keys(s.metas))
 	e.uint(uint64(len(ids)))
@@ -41,18 +44,24 @@ func (s *State) Snapshot() []byte {
 
 // Restore reads what Snapshot wrote. Bytes of a newer format, and damaged ones, give ErrMalformed.
 func Restore(b []byte) (*State, error) {
-	if len(b) == 0 || b[0] != snapshotFormat {
+	if len(b) == 0 || b[0] < 1 || b[0] > snapshotFormat {
 		return nil, fmt.Errorf("%w: snapshot format", ErrMalformed)
 	}
-	d := decoder{buf: b[1:]}
+	d := decoder{buf: b[1:], old: b[0] == 1}
 	s := New()
 	s.Index, s.Version = d.uint(), d.uint()
-	s.Settings = Settings{ClusterName: d.str(), Level: Level(d.int32()), NextTableID: d.int32()}
+	s.Settings = Settings{ClusterName: d.str(), Level: Level(d.int32()), NextTableID: d.int32(), Options: map[string]int64{}}
+	if !d.old {
+		s.Settings.Options = d.numbers()
+	}
 	for n := d.count(8); n > 0 && d.err == nil; n-- {
 		s.restoreTable(&d)
 	}
 	for n := d.count(9); n > 0 && d.err == nil; n-- {
 		node := getNode(&d)
+		if !d.old {
+			node.AwaySinceUnixSec = d.int()
+		}
 		s.nodes[node.ID] = node
 	}
 	for n := d.count(2); n > 0 && d.err == nil; n-- {

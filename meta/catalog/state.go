@@ -26,7 +26,7 @@ type State struct {
 // New returns the state of a cluster that never saw a command.
 func New() *State {
 	return &State{
-		Settings: Settings{Level: LevelSteady, NextTableID: 1},
+		Settings: Settings{Level: LevelSteady, NextTableID: 1, Options: map[string]int64{}},
 		tables:   map[int32]*Table{},
 		names:    map[string]int32{},
 		nodes:    map[int64]*Node{},

@@ -12,6 +12,7 @@ const (
 	MaxEnvKeyLen    = 255     // bytes
 	MaxEnvValueLen  = 1 << 16 // bytes; user_specified_compaction is a JSON text of some KiB
 	MaxAddressLen   = 255     // bytes of one address of a node
+	MaxOptions      = 64      // cluster settings changed at run time
 	DefaultReserve  = 604800  // seconds that a dropped table can be recalled (7 days) when the operator names no time
 	maxReserve      = 100 * 365 * 24 * 3600
 	maxLeaderEvents = 1 << 16
@@ -74,7 +75,8 @@ func (l Level) Valid() bool { return l.String() != "unknown" }
 type Settings struct {
 	ClusterName string
 	Level       Level
-	NextTableID int32 // ids grow from 1 and are never reused
+	NextTableID int32            // ids grow from 1 and are never reused
+	Options     map[string]int64 // what operators changed at run time; absent: the default of the build or its configuration
 }
 
 // Table is one table. Shared with readers, never changed in place.
@@ -137,20 +139,70 @@ func (p *Partition) Initially(replicaID int64) bool {
 
 // Replica is one copy of a partition on a node.
 type Replica struct {
-	ID     int64
-	NodeID int64
-	Voting bool
+	ID       int64
+	NodeID   int64
+	Voting   bool
+	Leaving  bool   // on its way out: raft is told to remove it, then it is forgotten
+	Replaces int64  // replica that leaves once this one votes; 0: none
+	Why      Reason // why it was added; decides whether the addition is called off
+}
+
+// Settled reports whether no change of the replica is under way.
+func (r Replica) Settled() bool { return r.Voting && !r.Leaving }
+
+// Changing reports whether a change of the partition's membership is under way. There is never more than one.
+func (p *Partition) Changing() bool {
+	for _, r := range p.Replicas {
+		if !r.Settled() {
+			return true
+		}
+	}
+	return false
+}
+
+// Reason says why a replica was added.
+type Reason uint8
+
+// The reasons. Never renumber.
+const (
+	ForCreation Reason = 0
+	ForRepair   Reason = 1 // a replica is gone, or there are too few
+	ForDrain    Reason = 2 // its node is being emptied
+	ForBalance  Reason = 3
+	ForOperator Reason = 4 // somebody asked for it
+)
+
+// String gives the word shown to operators.
+func (r Reason) String() string {
+	return [...]string{"creation", "repair", "drain", "balance", "operator"}[min(r, ForOperator)]
 }
 
 // NodeState says whether new replicas may go to a node.
 type NodeState uint8
 
-// A replaced node is one whose address was taken over by another node id: its disk is gone.
+// A replaced node is one whose address was taken over by another node id: its disk is gone. A relieved one keeps its
+// replicas and leads nothing, as before a restart.
 const (
 	NodeActive   NodeState = 1
 	NodeDraining NodeState = 2
 	NodeReplaced NodeState = 3
+	NodeRelieved NodeState = 4
 )
+
+// String gives the word shown to operators.
+func (s NodeState) String() string {
+	switch s {
+	case NodeActive:
+		return "active"
+	case NodeDraining:
+		return "draining"
+	case NodeReplaced:
+		return "replaced"
+	case NodeRelieved:
+		return "relieved"
+	}
+	return "unknown"
+}
 
 // Node is one replica server as it last registered.
 type Node struct {
@@ -163,6 +215,7 @@ type Node struct {
 	Zone              string
 	State             NodeState
 	RegisteredUnixSec int64
+	AwaySinceUnixSec  int64 // when it fell silent, as the meta leader of that time saw it; 0: it is not away
 }
 
 // Same reports whether b carries the same registration facts as n, whatever their state and time.
