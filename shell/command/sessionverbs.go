@@ -111,19 +111,19 @@ func runVersion(_ context.Context, c *call) error {
 
 func runExit(_ context.Context, c *call) error {
 	c.session.quit = true
-	return c.done(render.Summary{})
+	return c.done(render.Summary{Local: true})
 }
 
-// ok ends a command that has nothing to show.
-func (c *call) ok() error { return c.done(render.Summary{Text: "OK"}) }
+// ok ends a command of the shell itself that has nothing to show.
+func (c *call) ok() error { return c.done(render.Summary{Text: "OK", Local: true}) }
 
-// value ends a command whose result is one named value.
+// value ends a command of the shell itself whose result is one named value.
 func (c *call) value(name string, value any) error {
 	c.open(render.Columns(name), oneValue)
 	if err := c.result.Row(value); err != nil {
 		return err
 	}
-	return c.done(render.Summary{})
+	return c.done(render.Summary{Local: true})
 }
 
 func oneValue(p *render.Printer, row []any) string { return p.Text(row[0]) }

@@ -71,6 +71,8 @@ type Summary struct {
 	Code   string  // of an answer that is not OK and no error either, such as NOT_FOUND
 	Where  Where
 	Took   time.Duration
+	// Local commands asked no server: they have no footer.
+	Local bool
 }
 
 // Field is a named value beside the rows.
@@ -145,7 +147,7 @@ func (p *Printer) Text(value any) string {
 type Bytes []byte
 
 func (p *Printer) footer(rows int, withRows bool, s Summary) {
-	if p.Quiet {
+	if p.Quiet || s.Local {
 		return
 	}
 	var parts []string
