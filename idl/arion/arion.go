@@ -92,6 +92,7 @@ const (
 	ReplicaState_SERVING ReplicaState = 2
 	ReplicaState_CLOSING ReplicaState = 3
 	ReplicaState_FAILED  ReplicaState = 4
+	ReplicaState_LOST    ReplicaState = 5
 )
 
 func (p ReplicaState) String() string {
@@ -106,6 +107,8 @@ func (p ReplicaState) String() string {
 		return "CLOSING"
 	case ReplicaState_FAILED:
 		return "FAILED"
+	case ReplicaState_LOST:
+		return "LOST"
 	}
 	return "<UNSET>"
 }
@@ -122,6 +125,8 @@ func ReplicaStateFromString(s string) (ReplicaState, error) {
 		return ReplicaState_CLOSING, nil
 	case "FAILED":
 		return ReplicaState_FAILED, nil
+	case "LOST":
+		return ReplicaState_LOST, nil
 	}
 	return ReplicaState(0), fmt.Errorf("not a valid ReplicaState string")
 }

@@ -17,7 +17,8 @@ enum replica_state {
   OPENING = 1,
   SERVING = 2,
   CLOSING = 3,
-  FAILED = 4,  // given up; the reason is in replica_report.error
+  FAILED = 4,  // given up for now; the reason is in replica_report.error
+  LOST = 5,    // its data or its log is gone: it must never speak again, and is to be replaced
 }
 
 // One life of one process.

@@ -36,6 +36,8 @@ func (s *slot) report(id gpid) *arion.ReplicaReport {
 		State: arion.ReplicaState_CLOSING,
 	}
 	switch {
+	case errors.Is(s.err, partition.ErrDataLost), errors.Is(s.err, partition.ErrLogLost):
+		r.State, r.Error = arion.ReplicaState_LOST, s.err.Error()
 	case s.err != nil:
 		r.State, r.Error = arion.ReplicaState_FAILED, s.err.Error()
 	case s.wanted && !s.parked:
