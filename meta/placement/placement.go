@@ -17,6 +17,14 @@ type Node struct {
 	Leaders  int    // partitions whose leader is wanted there
 }
 
+// zone is the node's zone, or one of its own.
+func (n Node) zone() string {
+	if n.Zone == "" {
+		return fmt.Sprintf("\x00%x", n.ID)
+	}
+	return n.Zone
+}
+
 // ErrNotEnoughNodes means that a partition would need two replicas on one node.
 var ErrNotEnoughNodes = errors.New("not enough nodes")
 
@@ -47,7 +55,7 @@ func Table(nodes []Node, partitions, replicas int) ([][]int64, error) {
 // candidate is a node under planning: its totals, and what this plan added.
 type candidate struct {
 	Node
-	zone       string
+	zone       string // computed once
 	addedHere  int
 	leadsHere  int
 	tiebreaker int
@@ -58,11 +66,7 @@ type planner struct{ nodes []*candidate }
 func newPlanner(nodes []Node) *planner {
 	p := &planner{}
 	for _, n := range nodes {
-		zone := n.Zone
-		if zone == "" {
-			zone = fmt.Sprintf("\x00%x", n.ID)
-		}
-		p.nodes = append(p.nodes, &candidate{Node: n, zone: zone})
+		p.nodes = append(p.nodes, &candidate{Node: n, zone: n.zone()})
 	}
 	slices.SortFunc(p.nodes, func(a, b *candidate) int { return cmp.Compare(a.ID, b.ID) })
 	return p

@@ -133,13 +133,15 @@ func (t *Tracker) Heard(id int64, reports []*arion.ReplicaReport) {
 // maxReplicas of one node that are remembered.
 const maxReplicas = 1 << 16
 
-// keepMembers carries the membership, which gossip leaves out, over to a newer report.
+// keepMembers carries the newest membership over to a newer report: gossip leaves it out, and so does a replica that does
+// not lead or is just asking raft. A membership with a higher index was committed later, so it is never given up for one
+// with a lower index.
 func keepMembers(old, r *arion.ReplicaReport) *arion.ReplicaReport {
-	if old == nil || len(r.Members) > 0 || len(old.Members) == 0 {
+	if old == nil || len(old.Members) == 0 || len(r.Members) > 0 && r.ConfigIndex >= old.ConfigIndex {
 		return r
 	}
 	merged := *r
-	merged.Members, merged.ConfigIndex, merged.Error = old.Members, old.ConfigIndex, old.Error
+	merged.Members, merged.ConfigIndex = old.Members, old.ConfigIndex
 	return &merged
 }
 
@@ -155,6 +157,9 @@ func (t *Tracker) Synced(req *arion.SyncRequest) {
 	n := t.nodeLocked(req.Node.NodeID)
 	if req.Node.Boot > n.boot {
 		n.boot, n.gossip = req.Node.Boot, unheard // what gossip said was about an earlier life
+	}
+	for key, r := range replicas {
+		replicas[key] = keepMembers(n.replicas[key], r)
 	}
 	n.synced, n.version, n.draining, n.replicas = t.now(), req.KnownVersion, req.Draining, replicas
 	if req.Disk != nil {
@@ -223,6 +228,30 @@ type View struct {
 	Followers []catalog.Replica // other replicas that exist and serve on live nodes
 	Applied   int64             // highest applied index heard of
 	SizeBytes int64             // of the leader, or of the largest replica
+
+	Replicas    []Replica              // what is known of each of the partition's replicas, in the catalog's order
+	Members     []*arion.ReplicaMember // the newest membership that raft has committed, as far as heard; empty: unknown
+	ConfigIndex int64                  // of Members
+}
+
+// Replica is one replica as it stands.
+type Replica struct {
+	catalog.Replica
+	Heard   bool // its node has reported it
+	NodeUp  bool // its node is alive
+	State   arion.ReplicaState
+	Applied int64
+	Follows bool // it serves, and knows the leader and the term of the view
+}
+
+// Member returns what raft says of a replica, or nil.
+func (v *View) Member(replicaID int64) *arion.ReplicaMember {
+	for _, m := range v.Members {
+		if m.ReplicaID == replicaID {
+			return m
+		}
+	}
+	return nil
 }
 
 // Partition puts together what is known of partition index of table t.
@@ -237,6 +266,9 @@ func (t *Tracker) Partition(table *catalog.Table, index int32) View {
 		if report == nil {
 			continue
 		}
+		if len(report.Members) > 0 && (report.ConfigIndex > v.ConfigIndex || v.Members == nil) {
+			v.Members, v.ConfigIndex = report.Members, report.ConfigIndex
+		}
 		v.Applied, v.SizeBytes = max(v.Applied, report.AppliedIndex), max(v.SizeBytes, report.SizeBytes)
 		leader, member := p.Find(report.LeaderReplicaID)
 		if member && report.Term > 0 && (report.Term > v.Term || v.Leader.ID == 0) {
@@ -250,7 +282,13 @@ func (t *Tracker) Partition(table *catalog.Table, index int32) View {
 func (t *Tracker) livingLocked(v *View, table, index int32, p *catalog.Partition) {
 	for _, r := range p.Replicas {
 		report := t.reportLocked(r.NodeID, table, index, r.ID)
-		up := report != nil && report.State == arion.ReplicaState_SERVING && t.aliveLocked(t.nodes[r.NodeID])
+		one := Replica{Replica: r, Heard: report != nil, NodeUp: t.aliveLocked(t.nodes[r.NodeID])}
+		up := report != nil && report.State == arion.ReplicaState_SERVING && one.NodeUp
+		if report != nil {
+			one.State, one.Applied = report.State, report.AppliedIndex
+			one.Follows = up && report.Term == v.Term && report.LeaderReplicaID == v.Leader.ID && v.Leader.ID != 0
+		}
+		v.Replicas = append(v.Replicas, one)
 		switch {
 		case r.ID == v.Leader.ID:
 			v.LeaderUp = up && report.LeaderReplicaID == r.ID && report.Term == v.Term
