@@ -3,8 +3,10 @@ package chaos
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 
 	"github.com/arionkv/arion/client"
 	"github.com/arionkv/arion/client/admin"
+	"github.com/arionkv/arion/config"
 	"github.com/arionkv/arion/test/cluster"
 )
 
@@ -21,19 +24,27 @@ const (
 	loaders    = 12
 	// judgePatience bounds the search for an order of one hash key's history.
 	judgePatience = time.Minute
+	// The log is truncated every few seconds, so that a replica that was away
+	// needs a snapshot.
+	snapshotEntries, compactionOverhead = 300, 20
 )
 
 // Servers are cut off from each other, in one process; clients reach them all.
 func TestLinearizableUnderCuts(t *testing.T) {
 	rng := newRand(t)
-	c := cluster.Start(t, cluster.Options{})
+	c := cluster.Start(t, cluster.Options{Change: func(_ string, cfg *config.Config) {
+		cfg.Raft.SnapshotEntries, cfg.Raft.CompactionOverhead = snapshotEntries, compactionOverhead
+	}})
 	torment(t, rng, c, func(v View) []Fault { return NetworkFaults(c, v, rng) })
 }
 
 // Servers are killed, paused and restarted; every server is a process.
 func TestLinearizableUnderKills(t *testing.T) {
 	rng := newRand(t)
-	p := cluster.StartProcesses(t, cluster.ProcessOptions{Metas: 3})
+	p := cluster.StartProcesses(t, cluster.ProcessOptions{Metas: 3, Env: []string{
+		fmt.Sprintf("ARION_RAFT_SNAPSHOT_ENTRIES=%d", snapshotEntries),
+		fmt.Sprintf("ARION_RAFT_COMPACTION_OVERHEAD=%d", compactionOverhead),
+	}})
 	torment(t, rng, p, func(v View) []Fault { return ProcessFaults(p, v, rng) })
 }
 
@@ -43,23 +54,29 @@ func torment(t *testing.T, rng *rand.Rand, s System, faults func(View) []Fault) 
 	patient := connect(t, s.Metas(), append(Options(), client.WithKeepalive(time.Minute, time.Minute))...)
 	quick := connect(t, s.Metas(), Options()...)
 	table := makeTable(t, quick, "chaos", partitions)
+	expiring := makeTable(t, quick, "expiring", 2)
 	v := View{System: s, Admin: admin.New(quick)}
 	nemesis := &Nemesis{Rand: rng, Faults: faults(v)}
 	// A client that clings to its connections meets leaders that were deposed.
+	seed := rng.Uint64()
 	load := NewLoad(rng.Uint64(), loaders, table, patient.Table("chaos"))
 
 	ctx, stop := context.WithTimeout(context.Background(), *timeFlag)
 	defer stop()
-	done := make(chan struct{})
-	go func() { defer close(done); load.Run(ctx) }()
+	var wg sync.WaitGroup
+	wg.Add(2)
+	go func() { defer wg.Done(); load.Run(ctx) }()
+	go func() { defer wg.Done(); Churn(ctx, seed, expiring, 4) }()
 	err := nemesis.Run(ctx)
 	stop()
-	<-done
+	wg.Wait()
 	require.NoError(t, err)
 
 	well, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	require.NoError(t, v.Admin.WaitReady(well, "chaos"), "partitions are not well after the faults")
+	for _, name := range []string{"chaos", "expiring"} {
+		require.NoError(t, v.Admin.WaitReady(well, name), "partitions of %s are not well after the faults", name)
+	}
 	require.NoError(t, load.Finish(well))
 	t.Logf("%d operations, %d of unknown outcome; %v", load.History.Len(), load.History.Unknown(), nemesis)
 	judge(t, load, v)
