@@ -122,7 +122,45 @@ type CompactOptions struct {
 	// From is inclusive, To exclusive; nil From is the first key, nil To the
 	// end of user keys.
 	From, To []byte
+	// Bottom says what becomes of the last level, where most records lie.
+	Bottom Bottom
 }
+
+// Bottom is what a compaction does with the last level.
+type Bottom uint8
+
+// The choices of Bottom.
+const (
+	BottomOnce  Bottom = iota // rewritten, but for what this compaction put there
+	BottomForce               // rewritten, all of it
+	BottomSkip                // left alone, so that its deleted and expired records stay
+)
+
+// Tuner is an Engine whose settings can change while it runs. The engine that
+// replaces another does not inherit them.
+type Tuner interface {
+	// Tune puts t in force. The zero Tuning is what an engine opens with.
+	Tune(t Tuning) error
+}
+
+// Tuning are the settings of an open engine.
+type Tuning struct {
+	Scenario Scenario
+	// MemtableBytes is the size at which a memtable is flushed, 0 = the opener's.
+	MemtableBytes uint64
+	// NoCacheFill makes reads leave the block cache as it is.
+	NoCacheFill bool
+}
+
+// Scenario is what a table is mostly used for.
+type Scenario uint8
+
+// The scenarios.
+const (
+	ScenarioNormal      Scenario = iota
+	ScenarioPreferWrite          // compactions give way to writes: reads get slower, bursts faster
+	ScenarioBulkLoad             // no compaction at all until the scenario ends
+)
 
 // Options are the settings of one engine; shared ones belong to the Opener.
 type Options struct {

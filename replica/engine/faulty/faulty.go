@@ -198,6 +198,14 @@ func (f *faulty) Compact(ctx context.Context, o engine.CompactOptions) error {
 	return f.do(Compact, func() error { return f.Engine.Compact(ctx, o) })
 }
 
+// Tune implements engine.Tuner if the engine does, and else does nothing.
+func (f *faulty) Tune(t engine.Tuning) error {
+	if tuner, ok := f.Engine.(engine.Tuner); ok {
+		return tuner.Tune(t)
+	}
+	return nil
+}
+
 func (f *faulty) Close() error { return f.do(Close, f.Engine.Close) }
 
 func (f *faulty) NewIter(o engine.IterOptions) (engine.Iter, error) {

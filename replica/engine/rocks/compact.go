@@ -26,7 +26,8 @@ func (s *store) Compact(ctx context.Context, o engine.CompactOptions) error {
 	defer context.AfterFunc(ctx, f.set)()
 	defer context.AfterFunc(s.life, f.set)()
 
-	err := s.take("compact", C.arion_compact(s.c, ptr(o.From), C.size_t(len(o.From)), ptr(to), C.size_t(len(to)), f.c))
+	err := s.take("compact", C.arion_compact(s.c, ptr(o.From), C.size_t(len(o.From)), ptr(to), C.size_t(len(to)),
+		C.int(o.Bottom), f.c))
 	switch {
 	case !errors.Is(err, errPaused):
 		return err

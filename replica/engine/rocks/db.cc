@@ -1,12 +1,15 @@
 // Point reads, writes, maintenance and figures.
 #include "db.h"
 
+#include <rocksdb/convenience.h>
 #include <rocksdb/options.h>
 #include <rocksdb/write_batch.h>
 #include <rocksdb/write_buffer_manager.h>
 
 #include <cstdlib>
 #include <cstring>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 using rocksdb::DB;
@@ -31,7 +34,7 @@ arion_result arion_background_error(arion_db* d) { return Result(d->errors->Get(
 
 arion_result arion_get(arion_db* d, const char* key, size_t key_len, char* buf, size_t cap) {
   PinnableSlice value;
-  const Status s = d->db->Get(rocksdb::ReadOptions(), d->db->DefaultColumnFamily(), View(key, key_len), &value);
+  const Status s = d->db->Get(d->Reads(), d->db->DefaultColumnFamily(), View(key, key_len), &value);
   if (s.IsNotFound()) return {0, nullptr, ARION_NOT_FOUND};
   if (!s.ok()) return Result(s);
   if (value.size() > cap) return {value.size(), nullptr, ARION_TOO_SMALL};
@@ -45,10 +48,10 @@ struct arion_values {
   std::vector<Status> statuses;
 
   // Looks up all keys at one sequence number; the first failure is the result.
-  Status Load(DB* db) {
+  Status Load(DB* db, const rocksdb::ReadOptions& o) {
     values.resize(keys.size());
     statuses.resize(keys.size());
-    db->MultiGet(rocksdb::ReadOptions(), db->DefaultColumnFamily(), keys.size(), keys.data(), values.data(),
+    db->MultiGet(o, db->DefaultColumnFamily(), keys.size(), keys.data(), values.data(),
                  statuses.data());
     for (const Status& s : statuses) {
       if (!s.ok() && !s.IsNotFound()) return s;
@@ -82,7 +85,7 @@ arion_result arion_multi_get(arion_db* d, const char* keys, const uint32_t* lens
   auto v = std::make_unique<arion_values>();
   v->keys.reserve(n);
   for (size_t i = 0; i < n; keys += lens[i], i++) v->keys.push_back(View(keys, lens[i]));
-  const Status s = v->Load(d->db);
+  const Status s = v->Load(d->db, d->Reads());
   if (!s.ok()) return Result(s);
   const uint64_t bytes = v->Bytes();
   if (bytes > UINT32_MAX) return Result(Status::InvalidArgument("multi-get of more than 4 GiB"));  // arion_row.off
@@ -124,12 +127,14 @@ void arion_flag_set(arion_flag* f) { f->set.store(true); }
 void arion_flag_free(arion_flag* f) { delete f; }
 
 arion_result arion_compact(arion_db* d, const char* from, size_t from_len, const char* to, size_t to_len,
-                           arion_flag* cancel) {
+                           int bottom, arion_flag* cancel) {
+  using Bottom = rocksdb::BottommostLevelCompaction;
   rocksdb::CompactRangeOptions o;
   o.exclusive_manual_compaction = false;
-  // Rewrites the last level too, where most expired records lie, but not what
-  // this very compaction put there.
-  o.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  // In the order of engine.Bottom. The first rewrites the last level too, where
+  // most expired records lie, but not what this very compaction put there.
+  static constexpr Bottom kBottoms[] = {Bottom::kForceOptimized, Bottom::kForce, Bottom::kSkip};
+  o.bottommost_level_compaction = kBottoms[bottom >= 0 && bottom < 3 ? bottom : 0];
   o.canceled = &cancel->set;
   const Slice begin = View(from, from_len), end = View(to, to_len);
   return Result(d->db->CompactRange(o, &begin, &end));
@@ -137,6 +142,14 @@ arion_result arion_compact(arion_db* d, const char* from, size_t from_len, const
 
 arion_result arion_reconsider(arion_db* d, uint64_t periodic_compaction_sec) {
   return Result(d->db->SetOptions({{"periodic_compaction_seconds", std::to_string(periodic_compaction_sec)}}));
+}
+
+arion_result arion_tune(arion_db* d, const char* options, size_t len, int fill_cache) {
+  std::unordered_map<std::string, std::string> map;
+  Status s = rocksdb::StringToMap(std::string(options, len), &map);
+  if (s.ok()) s = d->db->SetOptions(map);
+  if (s.ok()) d->fill_cache.store(fill_cache != 0, std::memory_order_relaxed);
+  return Result(s);
 }
 
 static uint64_t IntProperty(DB* db, const std::string& name) {

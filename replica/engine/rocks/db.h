@@ -4,6 +4,7 @@
 
 #include <rocksdb/db.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -33,6 +34,13 @@ struct arion_db {
   std::shared_ptr<arion::FilterState> filter = std::make_shared<arion::FilterState>();
   std::shared_ptr<ErrorKeeper> errors = std::make_shared<ErrorKeeper>();
   std::shared_ptr<rocksdb::WriteBufferManager> budget;
+  std::atomic<bool> fill_cache{true};
+
+  rocksdb::ReadOptions Reads() const {
+    rocksdb::ReadOptions o;
+    o.fill_cache = fill_cache.load(std::memory_order_relaxed);
+    return o;
+  }
 };
 
 inline arion_result Ok(uint64_t n = 0) { return {n, nullptr, ARION_OK}; }

@@ -68,7 +68,7 @@ arion_iter* arion_iter_new(arion_db* d, const char* lower, size_t lower_len, con
   i->reverse = reverse != 0;
   i->value_prefix = value_prefix;
 
-  rocksdb::ReadOptions o;
+  rocksdb::ReadOptions o = d->Reads();
   if (!i->lower.empty()) o.iterate_lower_bound = &i->lower_slice;
   if (i->has_upper) o.iterate_upper_bound = &i->upper_slice;
   // Backwards RocksDB would ask the filter for the hash key of upper.

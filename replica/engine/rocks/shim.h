@@ -82,11 +82,16 @@ arion_result arion_flush(arion_db* d, int wait);
 arion_flag* arion_flag_new(void);
 void arion_flag_set(arion_flag* f);
 void arion_flag_free(arion_flag* f);
+// bottom is an engine.Bottom.
 arion_result arion_compact(arion_db* d, const char* from, size_t from_len, const char* to, size_t to_len,
-                           arion_flag* cancel);
+                           int bottom, arion_flag* cancel);
 // Lets RocksDB look again for files due for periodic compaction, which it does
 // by itself only after a flush or a compaction.
 arion_result arion_reconsider(arion_db* d, uint64_t periodic_compaction_sec);
+
+// Changes options of an open database, "name=value;…", and whether reads fill
+// the block cache.
+arion_result arion_tune(arion_db* d, const char* options, size_t len, int fill_cache);
 
 arion_iter* arion_iter_new(arion_db* d, const char* lower, size_t lower_len, const char* upper, size_t upper_len,
                            int has_upper, int reverse, int bulk, uint32_t value_prefix);

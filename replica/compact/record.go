@@ -1,0 +1,76 @@
+package compact
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// recordFile lies in the directory of a replica:
+//
+//	{"format":1,"began_unix_ms":…,"finished_unix_ms":…}
+//
+// It is lost with the replica and does not travel with its data: a new replica
+// has not been compacted on this node.
+const (
+	recordFile   = "compaction.json"
+	recordFormat = 1
+)
+
+// Record is the last compaction of a replica that finished. Zero times mean that
+// there was none.
+type Record struct{ Began, Finished time.Time }
+
+type recordJSON struct {
+	Format         int   `json:"format"`
+	BeganUnixMS    int64 `json:"began_unix_ms"`
+	FinishedUnixMS int64 `json:"finished_unix_ms"`
+}
+
+// Load reads the record of the replica in dir.
+func Load(dir string) (Record, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, recordFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Record{}, nil
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	var r recordJSON
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return Record{}, fmt.Errorf("%s in %s is damaged: %w", recordFile, dir, err)
+	}
+	if r.Format != recordFormat {
+		return Record{}, fmt.Errorf("%s in %s has format %d, this build reads %d", recordFile, dir, r.Format, recordFormat)
+	}
+	return Record{Began: time.UnixMilli(r.BeganUnixMS), Finished: time.UnixMilli(r.FinishedUnixMS)}, nil
+}
+
+// Save replaces the record of the replica in dir, durably.
+func (r Record) Save(dir string) error {
+	raw, err := json.Marshal(recordJSON{recordFormat, r.Began.UnixMilli(), r.Finished.UnixMilli()})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, recordFile)
+	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(raw, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".tmp", path); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
