@@ -14,7 +14,15 @@ import (
 )
 
 func main() {
-	os.Exit(exitCode(newRoot().Execute()))
+	root := newRoot()
+	// What fails before a command runs is a mistake on the command line.
+	began := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
+	err := root.Execute()
+	if err != nil && !began {
+		err = usageError{err}
+	}
+	os.Exit(exitCode(err))
 }
 
 // untilSignal gives a context that ends at the first SIGINT or SIGTERM, which

@@ -13,21 +13,28 @@ import (
 )
 
 func newMeta() *cobra.Command {
-	return newServe("meta", "Run a meta server", server.OpenMeta)
+	return newServe("meta", "Run a meta server", (*config.Config).ValidateMeta, server.OpenMeta)
 }
 
 func newReplica() *cobra.Command {
-	return newServe("replica", "Run a replica server", server.OpenReplica)
+	return newServe("replica", "Run a replica server", (*config.Config).Validate, server.OpenReplica)
 }
 
-func newServe(role, short string, open server.Open) *cobra.Command {
+func newServe(role, short string, check func(*config.Config) error, open server.Open) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   role + " --config FILE",
 		Short: short,
 		Args:  cobra.NoArgs,
 		RunE: func(_ *cobra.Command, _ []string) error {
-			return serve(untilSignal(), file, role, open)
+			cfg, err := config.Load(file, nil)
+			if err == nil {
+				err = check(cfg)
+			}
+			if err != nil {
+				return usageError{err}
+			}
+			return serve(untilSignal(), cfg, role, open)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "settings, see config/samples; the environment (ARION_SECTION_KEY) wins over the file")
@@ -35,11 +42,7 @@ func newServe(role, short string, open server.Open) *cobra.Command {
 }
 
 // serve runs one server until ctx ends, then closes it.
-func serve(ctx context.Context, file, role string, open server.Open) error {
-	cfg, err := config.Load(file, nil)
-	if err != nil {
-		return usageError{err}
-	}
+func serve(ctx context.Context, cfg *config.Config, role string, open server.Open) error {
 	lock, err := dirlock.Acquire(cfg.Node.Dir)
 	if err != nil {
 		return err

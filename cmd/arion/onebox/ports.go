@@ -20,5 +20,11 @@ func (o *Options) checkPorts() error {
 			l.Close()
 		}
 	}
+	if more := len(taken) - maxNamed; more > 0 {
+		taken = append(taken[:maxNamed], fmt.Errorf("and %d more ports", more))
+	}
 	return errors.Join(taken...)
 }
+
+// maxNamed keeps the message readable when another onebox has all the ports.
+const maxNamed = 3

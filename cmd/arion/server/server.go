@@ -34,9 +34,6 @@ type Open func(ctx context.Context, cfg *config.Config, log *logrus.Logger) (Ser
 
 // OpenMeta starts a meta server.
 func OpenMeta(ctx context.Context, cfg *config.Config, log *logrus.Logger) (Server, error) {
-	if err := cfg.ValidateMeta(); err != nil {
-		return nil, err
-	}
 	return meta.Open(ctx, cfg, meta.Deps{
 		Log:      entry(log, "meta", cfg),
 		Registry: obs.NewRegistry(),
