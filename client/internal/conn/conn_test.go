@@ -1,0 +1,262 @@
+package conn
+
+import (
+	"math"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/arionkv/arion/client/internal/wheel"
+	"github.com/arionkv/arion/client/internal/wire"
+	"github.com/arionkv/arion/idl/frame"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestRing(t *testing.T) {
+	var r ring
+	r.last = math.MaxInt32 - 100 // the numbers wrap
+	sink := &collector{}
+	live := map[int32]uint32{}
+	for i := range uint32(20000) {
+		if len(live) > 0 && rand.N(100) < 50+len(live)/100 {
+			for seq, attempt := range live {
+				e, ok := r.take(seq)
+				require.True(t, ok)
+				require.Equal(t, attempt, e.attempt)
+				_, ok = r.take(seq)
+				require.False(t, ok)
+				delete(live, seq)
+				break
+			}
+			continue
+		}
+		seq := r.add(entry{sink: sink, attempt: i})
+		require.Positive(t, seq)
+		require.NotContains(t, live, seq)
+		live[seq] = i
+	}
+	require.Len(t, r.drain(), len(live))
+	_, ok := r.take(1)
+	require.False(t, ok)
+	_, ok = r.take(-1)
+	require.False(t, ok)
+}
+
+// collector counts what becomes of requests.
+type collector struct {
+	mu      sync.Mutex
+	replies int
+	lost    []bool // sent
+}
+
+func (c *collector) OnReply(uint32, wire.Reply) { c.mu.Lock(); c.replies++; c.mu.Unlock() }
+func (c *collector) OnLost(_ uint32, sent bool, _ error) {
+	c.mu.Lock()
+	c.lost = append(c.lost, sent)
+	c.mu.Unlock()
+}
+
+func (c *collector) count() (replies, lost int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.replies, len(c.lost)
+}
+
+func testPool(t *testing.T, change func(*Options)) *Pool {
+	o := Options{Lanes: 1, DialTimeout: time.Second, PingAfter: 500 * time.Millisecond, PingTimeout: time.Second,
+		IdlePing: time.Hour, IdleTimeout: time.Hour, BreakerFailures: 3, BreakerPause: 20 * time.Millisecond, BreakerPauseMax: time.Second}
+	if change != nil {
+		change(&o)
+	}
+	w := wheel.New()
+	p := NewPool(o, w)
+	t.Cleanup(func() { p.Close(); w.Close() })
+	return p
+}
+
+// server runs serve on every connection it gets.
+func server(t *testing.T, serve func(net.Conn)) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var open []net.Conn
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			open = append(open, nc)
+			mu.Unlock()
+			wg.Add(1)
+			go func() { defer wg.Done(); defer nc.Close(); serve(nc) }()
+		}
+	}()
+	t.Cleanup(func() {
+		ln.Close()
+		mu.Lock()
+		for _, nc := range open {
+			nc.Close()
+		}
+		mu.Unlock()
+		wg.Wait()
+	})
+	return ln.Addr().String()
+}
+
+// Whatever a server sends, a request has one outcome and nothing panics.
+func TestHostileServers(t *testing.T) {
+	good := frame.AppendReply(nil, &frame.Header{Name: "RPC_X", Seq: 999}, "ERR_OK", nil)
+	for name, bytes := range map[string][]byte{
+		"zero length":     {0, 0, 0, 0, 1, 2, 3},
+		"huge length":     {0x7f, 0xff, 0xff, 0xff},
+		"http":            []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
+		"no header":       append([]byte{0, 0, 0, 24}, make([]byte, 20)...),
+		"foreign seq":     good,
+		"half a frame":    good[:len(good)-3],
+		"liar about name": {0, 0, 0, 28, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			addr := server(t, func(nc net.Conn) {
+				buf := make([]byte, 4096)
+				_, _ = nc.Read(buf)
+				_, _ = nc.Write(bytes)
+			})
+			c, err := testPool(t, nil).Node(addr).Conn(0)
+			require.NoError(t, err)
+			var sink collector
+			_, err = c.Send(wire.AppendPing(nil), &sink, 1)
+			require.NoError(t, err)
+			require.Eventually(t, func() bool { _, lost := sink.count(); return lost == 1 }, 5*time.Second, time.Millisecond)
+			replies, _ := sink.count()
+			require.Zero(t, replies)
+			require.Equal(t, []bool{true}, sink.lost)
+		})
+	}
+}
+
+// A dial that fails loses requests that surely were not sent.
+func TestNotSent(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := ln.Addr().String()
+	ln.Close()
+	c, err := testPool(t, nil).Node(addr).Conn(0)
+	require.NoError(t, err)
+	var sink collector
+	if _, err := c.Send(wire.AppendPing(nil), &sink, 1); err == nil {
+		require.Eventually(t, func() bool { _, lost := sink.count(); return lost == 1 }, 5*time.Second, time.Millisecond)
+		require.Equal(t, []bool{false}, sink.lost)
+	}
+	require.Eventually(t, func() bool { _, err := c.Send(wire.AppendPing(nil), &sink, 2); return err != nil }, 5*time.Second, time.Millisecond)
+}
+
+// A server that never answers is given up in the time promised, also when it
+// does not even take our bytes.
+func TestSilence(t *testing.T) {
+	for name, size := range map[string]int{"reads": 10, "does not read": 32 << 20} {
+		t.Run(name, func(t *testing.T) {
+			stop := make(chan struct{})
+			addr := server(t, func(net.Conn) { <-stop })
+			t.Cleanup(func() { close(stop) }) // before the server waits for its goroutines
+			c, err := testPool(t, func(o *Options) { o.PingAfter, o.PingTimeout = 100*time.Millisecond, 200*time.Millisecond }).Node(addr).Conn(0)
+			require.NoError(t, err)
+			var sink collector
+			start := time.Now()
+			_, err = c.Send(wire.AppendBlobRequest(nil, "RPC_X", make([]byte, size)), &sink, 1)
+			require.NoError(t, err)
+			require.Eventually(t, func() bool { _, lost := sink.count(); return lost == 1 }, 5*time.Second, time.Millisecond)
+			require.Less(t, time.Since(start), 2*time.Second)
+			require.Equal(t, []bool{true}, sink.lost)
+			require.ErrorIs(t, c.err, ErrSilent)
+			_, err = c.node.Conn(0)
+			require.ErrorIs(t, err, ErrOpen, "silence opens the breaker at once")
+		})
+	}
+}
+
+func TestIdleConnectionIsClosed(t *testing.T) {
+	addr := server(t, func(nc net.Conn) { _, _ = nc.Read(make([]byte, 1)) })
+	p := testPool(t, func(o *Options) { o.IdleTimeout = 50 * time.Millisecond })
+	c, err := p.Node(addr).Conn(0)
+	require.NoError(t, err)
+	require.Eventually(t, c.dead.Load, 5*time.Second, time.Millisecond)
+	again, err := p.Node(addr).Conn(0)
+	require.NoError(t, err, "not held against the server")
+	require.NotSame(t, c, again)
+}
+
+// What was forgotten before it left is made harmless in the buffer.
+func TestForgetBeforeSending(t *testing.T) {
+	names := make(chan string, 10)
+	addr := server(t, func(nc net.Conn) {
+		buf := make([]byte, 4096)
+		for have := 0; ; {
+			n, err := nc.Read(buf[have:])
+			if err != nil {
+				return
+			}
+			have += n
+			for {
+				size, _, err := frame.RequestSize(buf[:have])
+				if err != nil || size == 0 || size > have {
+					break
+				}
+				h, _, _ := frame.ParseRequest(buf[:size])
+				names <- h.Name
+				have = copy(buf, buf[size:have])
+			}
+		}
+	})
+	dialled := make(chan struct{})
+	p := testPool(t, nil)
+	p.opts.OnConnect = func(string, time.Duration, error) { <-dialled }
+	c, err := p.Node(addr).Conn(0)
+	require.NoError(t, err)
+	var sink collector
+	seq, err := c.Send(wire.AppendPut(nil, []byte("h"), nil, nil, 0), &sink, 1)
+	require.NoError(t, err)
+	_, err = c.Send(wire.AppendPing(nil), &sink, 2)
+	require.NoError(t, err)
+	require.False(t, c.Forget(seq), "it was not sent")
+	require.True(t, c.Forget(seq), "a second time nothing is known")
+	close(dialled)
+	require.Equal(t, "-PC_RRDB_RRDB_PUT", <-names)
+	require.Equal(t, "RPC_ARION_PING", <-names)
+}
+
+func FuzzInput(f *testing.F) {
+	f.Add(frame.AppendReply(nil, &frame.Header{Name: "RPC_X"}, "ERR_OK", nil), 3)
+	f.Fuzz(func(t *testing.T, b []byte, step int) {
+		in := input{buf: make([]byte, 64)}
+		step = min(max(step, 1), 4096)
+		for len(b) > 0 {
+			n := copy(in.room(), b[:min(step, len(b))])
+			in.end += n
+			b = b[n:]
+			for {
+				frame, err := in.frame()
+				if err != nil {
+					return
+				}
+				if frame == nil {
+					break
+				}
+				_, _ = wire.ParseReply(frame)
+			}
+			if len(in.buf) > 8*(in.end-in.start)+8*step+128 && len(in.buf) > 64 {
+				t.Fatalf("buffer of %d for %d bytes", len(in.buf), in.end-in.start)
+			}
+		}
+	})
+}

@@ -1,0 +1,184 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/arionkv/arion/idl/base"
+	"github.com/arionkv/arion/idl/binproto"
+	"github.com/arionkv/arion/idl/frame"
+	"github.com/arionkv/arion/idl/rrdb"
+)
+
+var route = Route{TableID: 2, Partition: 3, Hash: 286101286685937507, TimeoutMS: 1000}
+
+// What is written by hand equals what the generated code writes.
+func TestHandWrittenRequests(t *testing.T) {
+	h, s, v := []byte("hkey1"), []byte("skey1"), []byte("value1")
+	k := []byte("\x00\x05hkey1skey1")
+	for _, tc := range []struct {
+		rpc  string
+		got  []byte
+		want frame.Message
+	}{
+		{Get, AppendKeyRequest(nil, Get, h, s), base.BlobOf(k)},
+		{TTL, AppendKeyRequest(nil, TTL, h, s), base.BlobOf(k)},
+		{Remove, AppendKeyRequest(nil, Remove, h, s), base.BlobOf(k)},
+		{SortKeyCount, AppendBlobRequest(nil, SortKeyCount, h), base.BlobOf(h)},
+		{Put, AppendPut(nil, h, s, v, 77), &rrdb.UpdateRequest{Key: base.BlobOf(k), Value: base.BlobOf(v), ExpireTsSeconds: 77}},
+		{Incr, AppendIncr(nil, h, s, -5, -1), &rrdb.IncrRequest{Key: base.BlobOf(k), Increment: -5, ExpireTsSeconds: -1}},
+		{Scan, AppendScan(nil, 1<<40), &rrdb.ScanRequest{ContextID: 1 << 40}},
+		{ClearScanner, AppendClearScanner(nil, 1<<40), &base.Int64{V: 1 << 40}},
+	} {
+		SetRoute(tc.got, route)
+		SetSeq(tc.got, 9)
+		head := frame.Header{AppID: 2, PartitionIndex: 3, TimeoutMS: 1000, ThreadHash: 2*7919 + 3,
+			PartitionHash: route.Hash, Name: tc.rpc, Seq: 9}
+		require.Equal(t, hex.Dump(frame.AppendRequest(nil, &head, tc.want)), hex.Dump(tc.got), tc.rpc)
+
+		head.Proto, head.Backup = frame.ProtoTHFT1, true
+		backup := AppendBackup(nil, tc.got, route)
+		SetSeq(backup, 9)
+		got, _, err := frame.ParseRequest(backup)
+		require.NoError(t, err)
+		head.ThreadHash = 0
+		require.Equal(t, head, got)
+	}
+}
+
+func TestSpoiledRequestIsUnknownEverywhere(t *testing.T) {
+	b := AppendPut(nil, []byte("h"), []byte("s"), []byte("v"), 0)
+	Spoil(b)
+	h, _, err := frame.ParseRequest(b)
+	require.NoError(t, err, "the frame stays whole")
+	require.Equal(t, "-PC_RRDB_RRDB_PUT", h.Name)
+}
+
+func reply(m frame.Message) []byte {
+	b := frame.AppendReply(nil, &frame.Header{Name: "RPC_X", Seq: 4}, "ERR_OK", m)
+	r, err := ParseReply(b)
+	if err != nil || !r.OK() || r.Seq != 4 {
+		panic("reply")
+	}
+	return r.Body
+}
+
+func TestReplies(t *testing.T) {
+	status, v, err := DecodeValue(reply(&rrdb.ReadResponse{Error: 1, Value: base.BlobOf([]byte("v")), Server: "s"}))
+	require.NoError(t, err)
+	require.EqualValues(t, 1, status)
+	require.Equal(t, "v", string(v))
+
+	status, n, err := DecodeNumber(reply(&rrdb.IncrResponse{Error: 4, NewValue_: -8}))
+	require.NoError(t, err)
+	require.EqualValues(t, 4, status)
+	require.EqualValues(t, -8, n)
+	_, n, err = DecodeNumber(reply(&rrdb.TTLResponse{TTLSeconds: -1}))
+	require.NoError(t, err)
+	require.EqualValues(t, -1, n)
+
+	e := int32(-1)
+	rows, err := DecodeRows(reply(&rrdb.ScanResponse{Error: 7, ContextID: 5, Kvs: []*rrdb.KeyValue{
+		{Key: base.BlobOf([]byte("k")), Value: base.BlobOf([]byte("v")), ExpireTsSeconds: &e}, {Key: base.NewBlob(), Value: base.NewBlob()}}}))
+	require.NoError(t, err)
+	require.EqualValues(t, 7, rows.Status)
+	require.EqualValues(t, 5, rows.Context)
+	require.Len(t, rows.Rows, 2)
+	require.Equal(t, uint32(1<<32-1), rows.Rows[0].Expire)
+	require.Equal(t, `"k"="v"`, rows.Rows[0].String())
+
+	_, found, err := DecodeFound(reply(&rrdb.BatchGetResponse{Data: []*rrdb.FullData{{HashKey: base.BlobOf([]byte("h")), SortKey: base.BlobOf([]byte("s")), Value: base.BlobOf([]byte("v"))}}}))
+	require.NoError(t, err)
+	require.Equal(t, []Found{{[]byte("h"), []byte("s"), []byte("v")}}, found)
+
+	c, err := DecodeCheck(reply(&rrdb.CheckAndSetResponse{Error: 13, CheckValueReturned: true, CheckValueExist: true, CheckValue: base.BlobOf([]byte("v"))}))
+	require.NoError(t, err)
+	require.Equal(t, Check{Status: 13, Returned: true, Exist: true, Value: []byte("v")}, c)
+
+	var text string
+	require.NoError(t, DecodeText(reply(&base.String{V: "hello"}), &text))
+	require.Equal(t, "hello", text)
+}
+
+func TestErrorReply(t *testing.T) {
+	b := frame.AppendReply(nil, &frame.Header{Name: "RPC_X", Seq: 4}, "ERR_BUSY", nil)
+	n, err := ReplySize(b)
+	require.NoError(t, err)
+	require.Equal(t, len(b), n)
+	r, err := ParseReply(b)
+	require.NoError(t, err)
+	require.False(t, r.OK())
+	require.Equal(t, "ERR_BUSY", string(r.Code))
+	require.Nil(t, r.Body)
+	_, _, err = DecodeValue(r.Body)
+	require.ErrorIs(t, err, ErrMalformed)
+}
+
+func TestBrokenLengths(t *testing.T) {
+	for _, b := range [][]byte{{0, 0, 0, 0}, {0, 0, 0, 19}, {0xff, 0xff, 0xff, 0xff}, {4, 0, 0, 1}} {
+		_, err := ReplySize(b)
+		require.ErrorIs(t, err, ErrMalformed)
+	}
+	n, err := ReplySize([]byte{0, 0, 1})
+	require.NoError(t, err)
+	require.Zero(t, n)
+	// A count of rows beyond the bytes there are.
+	_, err = DecodeRows([]byte{15, 0, 2, 12, 0x7f, 0xff, 0xff, 0xff, 0})
+	require.ErrorIs(t, err, ErrMalformed)
+}
+
+func TestHotPathDoesNotAllocate(t *testing.T) {
+	dst := make([]byte, 0, 512)
+	h, s, v := []byte("hkey1"), []byte("skey1"), bytes.Repeat([]byte("v"), 128)
+	body := reply(&rrdb.ReadResponse{Value: base.BlobOf(v), Server: "127.0.0.1:34801"})
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		f := AppendKeyRequest(dst, Get, h, s)
+		SetRoute(f, route)
+		SetSeq(f, 1)
+		AppendPut(dst, h, s, v, 0)
+		if _, _, err := DecodeValue(body); err != nil {
+			panic(err)
+		}
+	}))
+}
+
+// FuzzReply feeds bytes from a hostile server to everything that reads them, and
+// compares what is read by hand with the generated code.
+func FuzzReply(f *testing.F) {
+	for _, m := range []frame.Message{
+		&rrdb.ReadResponse{Value: base.BlobOf([]byte("v")), Server: "s"}, &rrdb.IncrResponse{NewValue_: 3},
+		&rrdb.ScanResponse{ContextID: 5, Kvs: []*rrdb.KeyValue{{Key: base.BlobOf([]byte("k")), Value: base.NewBlob()}}},
+		&rrdb.CheckAndSetResponse{CheckValue: base.NewBlob()}, &rrdb.BatchGetResponse{Data: []*rrdb.FullData{}}, &base.String{V: "x"},
+	} {
+		f.Add(frame.AppendReply(nil, &frame.Header{Name: "RPC_X"}, "ERR_OK", m))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n, err := ReplySize(b)
+		if err != nil || n == 0 || n > len(b) {
+			return
+		}
+		r, err := ParseReply(b[:n])
+		if err != nil {
+			return
+		}
+		var text string
+		_ = DecodeText(r.Body, &text)
+		_, _, _ = DecodeNumber(r.Body)
+		_, _, _ = DecodeFound(r.Body)
+		_, _ = DecodeCheck(r.Body)
+		if rows, err := DecodeRows(r.Body); err == nil && len(rows.Rows) > len(r.Body) {
+			t.Fatal("more rows than bytes")
+		}
+		status, v, err := DecodeValue(r.Body)
+		var want rrdb.ReadResponse
+		if err == nil && want.Read(context.Background(), binproto.NewReader(r.Body)) == nil {
+			if want.Error != status || !bytes.Equal(want.Value.Bytes(), v) {
+				t.Fatalf("got %d %q, want %v", status, v, &want)
+			}
+		}
+	})
+}
