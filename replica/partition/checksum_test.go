@@ -73,7 +73,7 @@ func TestChecksumIgnoresExpired(t *testing.T) {
 		Value: &base.Blob{Data: []byte("v")}, ExpireTsSeconds: int32(past),
 	}))
 	require.NoError(t, err)
-	require.NoError(t, leader.Compact(context.Background()))
+	require.NoError(t, leader.Compact(context.Background(), engine.CompactOptions{}))
 	var sums []Checksum
 	eventually(t, "equal index everywhere", func() bool {
 		sums = checksums(t, c)

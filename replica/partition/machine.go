@@ -39,13 +39,17 @@ type machine struct {
 	metrics *Metrics
 	log     *logrus.Entry
 	// answer takes the results of an entry proposed here.
-	answer func(sequence uint64, results []apply.Result)
+	answer func(sequence uint64, results []apply.Result, run runTimes)
 	// proposer is the one in the envelopes of this life.
 	proposer uint64
 
 	applier *apply.Applier
 	batch   engine.Batch
 	mine    []answered
+	began   time.Time // of the run
+
+	tuneMu sync.Mutex
+	tuned  engine.Tuning
 
 	applied atomic.Uint64
 	clockMS atomic.Uint64
@@ -89,8 +93,44 @@ func (m *machine) openEngine() error {
 func (m *machine) use(e engine.Engine, dir string, st apply.State) {
 	m.applier = apply.New(m.id, st)
 	e.SetClock(st.ClockSec())
+	m.tuneMu.Lock()
+	m.retune(e)
 	m.shelf.replace(e, dir)
+	m.tuneMu.Unlock()
 	m.publish(st)
+}
+
+// retune gives a new engine the settings of the replica. It serves without them
+// too, so a failure is no reason to stop.
+func (m *machine) retune(e engine.Engine) {
+	tuner, ok := e.(engine.Tuner)
+	if !ok || m.tuned == (engine.Tuning{}) {
+		return
+	}
+	if err := tuner.Tune(m.tuned); err != nil {
+		m.log.WithError(err).Warn("engine keeps its default settings")
+	}
+}
+
+// tune changes the settings of the live engine and of its successors.
+func (m *machine) tune(t engine.Tuning) error {
+	m.tuneMu.Lock()
+	defer m.tuneMu.Unlock()
+	if t == m.tuned {
+		return nil
+	}
+	h, err := m.shelf.acquire()
+	if err != nil {
+		return err
+	}
+	defer h.Release()
+	if tuner, ok := h.Engine.(engine.Tuner); ok {
+		if err := tuner.Tune(t); err != nil {
+			return err
+		}
+	}
+	m.tuned = t
+	return nil
 }
 
 func (m *machine) publish(st apply.State) {
@@ -113,6 +153,9 @@ func (m *machine) Update(entries []statemachine.Entry) ([]statemachine.Entry, er
 	}
 	defer h.Release()
 	for i := range entries {
+		if m.batch.Len() == 0 {
+			m.began = time.Now()
+		}
 		if err := m.applyEntry(h, entries[i]); err != nil {
 			return nil, err
 		}
@@ -162,8 +205,9 @@ func (m *machine) endRun(h *Handle) error {
 		m.batch = engine.Batch{}
 	}
 	m.batch.Reset()
+	run := runTimes{began: m.began, stored: time.Now()}
 	for i := range m.mine {
-		m.answer(m.mine[i].sequence, m.mine[i].results)
+		m.answer(m.mine[i].sequence, m.mine[i].results, run)
 	}
 	clear(m.mine)
 	m.mine = m.mine[:0]

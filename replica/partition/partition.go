@@ -158,7 +158,7 @@ func newPartition(o Options) *Partition {
 	p.machine = &machine{
 		shelf: newShelf(p.log, enginePatience), opener: o.Opener, id: p.id, limiter: o.Limiter,
 		metrics: o.Metrics, log: p.log, proposer: proposerID,
-		answer: func(seq uint64, results []apply.Result) { p.proposer.applied(seq, results) },
+		answer: func(seq uint64, results []apply.Result, run runTimes) { p.proposer.applied(seq, results, run) },
 		done:   make(chan struct{}),
 	}
 	p.proposer = newProposer(p, proposerID)
@@ -240,6 +240,11 @@ func (p *Partition) onRemoved() {
 // bytes of the request, must stay unchanged until done is called. A refusal is
 // answered before Write returns.
 func (p *Partition) Write(kind command.Kind, args []byte, done Done) {
+	p.WriteTraced(kind, args, nil, done)
+}
+
+// WriteTraced is Write that notes its way through the stages in t.
+func (p *Partition) WriteTraced(kind command.Kind, args []byte, t *Trace, done Done) {
 	if !p.leadership.get().mine {
 		p.refuse(done, errNotLeader)
 		return
@@ -255,7 +260,7 @@ func (p *Partition) Write(kind command.Kind, args []byte, done Done) {
 	case refusal != nil:
 		done(refusal, nil)
 	default:
-		p.enqueue(write{kind, args, done})
+		p.enqueue(write{kind: kind, args: args, done: done, trace: t})
 	}
 }
 
@@ -276,14 +281,21 @@ func (p *Partition) refuse(done Done, err error) {
 	done(nil, err)
 }
 
+// TryRead reports whether a read of the local engine is linearizable right now,
+// which is so under a lease. If not, ask ReadBarrier.
+func (p *Partition) TryRead() bool {
+	age, ok := p.leaseAge()
+	if ok && age > p.lease.length/2 {
+		p.reader.renew()
+	}
+	return ok
+}
+
 // ReadBarrier calls done(nil) when a read of the local engine is linearizable,
 // or done with why it cannot be. Under a lease, done runs before ReadBarrier
 // returns; otherwise on a goroutine that other reads wait for.
 func (p *Partition) ReadBarrier(done func(error)) {
-	if age, ok := p.leaseAge(); ok {
-		if age > p.lease.length/2 {
-			p.reader.renew()
-		}
+	if p.TryRead() {
 		done(nil)
 		return
 	}
@@ -344,8 +356,12 @@ func (p *Partition) Leader() (replicaID int64, term uint64, isLeader bool) {
 	return int64(s.leader), s.term, s.mine
 }
 
+// Tune changes the settings of the engine, and of those that replace it. It does
+// nothing for an engine that has none.
+func (p *Partition) Tune(t engine.Tuning) error { return p.machine.tune(t) }
+
 // Compact purges what is deleted or expired. A leader pushes the clock first.
-func (p *Partition) Compact(ctx context.Context) error {
+func (p *Partition) Compact(ctx context.Context, o engine.CompactOptions) error {
 	if p.leadership.get().mine {
 		pushed := make(chan error, 1)
 		p.PushClock(func(err error) { pushed <- err })
@@ -363,7 +379,7 @@ func (p *Partition) Compact(ctx context.Context) error {
 		return err
 	}
 	defer h.Release()
-	return h.Compact(ctx, engine.CompactOptions{})
+	return h.Compact(ctx, o)
 }
 
 // Close hands leadership over, answers everything and closes the replica. It is

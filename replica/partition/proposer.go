@@ -133,6 +133,7 @@ func (r *proposer) propose() {
 func (r *proposer) send(writes []write) {
 	r.sequence++
 	f := &flight{sequence: r.sequence, writes: writes}
+	traceProposed(writes, r.now())
 	cmd := r.encode(f)
 	r.mu.Lock()
 	r.flights[f.sequence] = f // before it can be applied
@@ -185,7 +186,7 @@ func proposeError(err error) error {
 }
 
 // applied answers the writes of an entry. Called by the state machine.
-func (r *proposer) applied(sequence uint64, results []apply.Result) {
+func (r *proposer) applied(sequence uint64, results []apply.Result, run runTimes) {
 	r.mu.Lock()
 	f := r.flights[sequence]
 	delete(r.flights, sequence)
@@ -194,6 +195,7 @@ func (r *proposer) applied(sequence uint64, results []apply.Result) {
 		return // given up meanwhile
 	}
 	for i, w := range f.writes {
+		w.trace.ran(run)
 		w.done(results[i], nil)
 	}
 }

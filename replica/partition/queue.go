@@ -19,6 +19,8 @@ type write struct {
 	kind command.Kind
 	args []byte
 	done Done
+	// trace, if not nil, is written until done is called, and not after.
+	trace *Trace
 }
 
 // queue holds the writes not yet proposed. It is open while this replica leads;

@@ -130,7 +130,7 @@ func TestQueue(t *testing.T) {
 	q := newQueue(3, 100)
 	var answers []error
 	w := func(size int) write {
-		return write{command.Put, make([]byte, size), func(_ apply.Result, err error) { answers = append(answers, err) }}
+		return write{kind: command.Put, args: make([]byte, size), done: func(_ apply.Result, err error) { answers = append(answers, err) }}
 	}
 	require.Equal(t, errNotLeader, q.put(w(1)), "closed until this replica leads")
 	q.open()
