@@ -162,6 +162,79 @@ func (p *ReplicaState) Value() (driver.Value, error) {
 	return int64(*p), nil
 }
 
+type CompactionState int64
+
+const (
+	CompactionState_UNKNOWN  CompactionState = 0
+	CompactionState_IDLE     CompactionState = 1
+	CompactionState_QUEUED   CompactionState = 2
+	CompactionState_RUNNING  CompactionState = 3
+	CompactionState_FINISHED CompactionState = 4
+)
+
+func (p CompactionState) String() string {
+	switch p {
+	case CompactionState_UNKNOWN:
+		return "UNKNOWN"
+	case CompactionState_IDLE:
+		return "IDLE"
+	case CompactionState_QUEUED:
+		return "QUEUED"
+	case CompactionState_RUNNING:
+		return "RUNNING"
+	case CompactionState_FINISHED:
+		return "FINISHED"
+	}
+	return "<UNSET>"
+}
+
+func CompactionStateFromString(s string) (CompactionState, error) {
+	switch s {
+	case "UNKNOWN":
+		return CompactionState_UNKNOWN, nil
+	case "IDLE":
+		return CompactionState_IDLE, nil
+	case "QUEUED":
+		return CompactionState_QUEUED, nil
+	case "RUNNING":
+		return CompactionState_RUNNING, nil
+	case "FINISHED":
+		return CompactionState_FINISHED, nil
+	}
+	return CompactionState(0), fmt.Errorf("not a valid CompactionState string")
+}
+
+func CompactionStatePtr(v CompactionState) *CompactionState { return &v }
+
+func (p CompactionState) MarshalText() ([]byte, error) {
+	return []byte(p.String()), nil
+}
+
+func (p *CompactionState) UnmarshalText(text []byte) error {
+	q, err := CompactionStateFromString(string(text))
+	if err != nil {
+		return err
+	}
+	*p = q
+	return nil
+}
+
+func (p *CompactionState) Scan(value interface{}) error {
+	v, ok := value.(int64)
+	if !ok {
+		return errors.New("Scan value is not int64")
+	}
+	*p = CompactionState(v)
+	return nil
+}
+
+func (p *CompactionState) Value() (driver.Value, error) {
+	if p == nil {
+		return nil, nil
+	}
+	return int64(*p), nil
+}
+
 type MemberOp int64
 
 const (
@@ -867,23 +940,29 @@ func (p *ReplicaMember) String() string {
 //   - ConfigIndex
 //   - Error
 //   - LeaseValid
+//   - CompactionState
+//   - CompactedUnixSec
 type ReplicaReport struct {
-	TableID         int32            `thrift:"table_id,1" db:"table_id" json:"table_id"`
-	PartitionIndex  int32            `thrift:"partition_index,2" db:"partition_index" json:"partition_index"`
-	ReplicaID       int64            `thrift:"replica_id,3" db:"replica_id" json:"replica_id"`
-	State           ReplicaState     `thrift:"state,4" db:"state" json:"state"`
-	Term            int64            `thrift:"term,5" db:"term" json:"term"`
-	LeaderReplicaID int64            `thrift:"leader_replica_id,6" db:"leader_replica_id" json:"leader_replica_id"`
-	AppliedIndex    int64            `thrift:"applied_index,7" db:"applied_index" json:"applied_index"`
-	SizeBytes       int64            `thrift:"size_bytes,8" db:"size_bytes" json:"size_bytes"`
-	Members         []*ReplicaMember `thrift:"members,9" db:"members" json:"members"`
-	ConfigIndex     int64            `thrift:"config_index,10" db:"config_index" json:"config_index"`
-	Error           string           `thrift:"error,11" db:"error" json:"error"`
-	LeaseValid      bool             `thrift:"lease_valid,12" db:"lease_valid" json:"lease_valid"`
+	TableID          int32            `thrift:"table_id,1" db:"table_id" json:"table_id"`
+	PartitionIndex   int32            `thrift:"partition_index,2" db:"partition_index" json:"partition_index"`
+	ReplicaID        int64            `thrift:"replica_id,3" db:"replica_id" json:"replica_id"`
+	State            ReplicaState     `thrift:"state,4" db:"state" json:"state"`
+	Term             int64            `thrift:"term,5" db:"term" json:"term"`
+	LeaderReplicaID  int64            `thrift:"leader_replica_id,6" db:"leader_replica_id" json:"leader_replica_id"`
+	AppliedIndex     int64            `thrift:"applied_index,7" db:"applied_index" json:"applied_index"`
+	SizeBytes        int64            `thrift:"size_bytes,8" db:"size_bytes" json:"size_bytes"`
+	Members          []*ReplicaMember `thrift:"members,9" db:"members" json:"members"`
+	ConfigIndex      int64            `thrift:"config_index,10" db:"config_index" json:"config_index"`
+	Error            string           `thrift:"error,11" db:"error" json:"error"`
+	LeaseValid       bool             `thrift:"lease_valid,12" db:"lease_valid" json:"lease_valid"`
+	CompactionState  CompactionState  `thrift:"compaction_state,13" db:"compaction_state" json:"compaction_state"`
+	CompactedUnixSec int64            `thrift:"compacted_unix_sec,14" db:"compacted_unix_sec" json:"compacted_unix_sec"`
 }
 
 func NewReplicaReport() *ReplicaReport {
-	return &ReplicaReport{}
+	return &ReplicaReport{
+		CompactionState: 0,
+	}
 }
 
 func (p *ReplicaReport) GetTableID() int32 {
@@ -933,6 +1012,26 @@ func (p *ReplicaReport) GetError() string {
 func (p *ReplicaReport) GetLeaseValid() bool {
 	return p.LeaseValid
 }
+
+var ReplicaReport_CompactionState_DEFAULT CompactionState = 0
+
+func (p *ReplicaReport) GetCompactionState() CompactionState {
+	return p.CompactionState
+}
+
+var ReplicaReport_CompactedUnixSec_DEFAULT int64 = 0
+
+func (p *ReplicaReport) GetCompactedUnixSec() int64 {
+	return p.CompactedUnixSec
+}
+func (p *ReplicaReport) IsSetCompactionState() bool {
+	return true
+}
+
+func (p *ReplicaReport) IsSetCompactedUnixSec() bool {
+	return true
+}
+
 func (p *ReplicaReport) Read(ctx context.Context, iprot thrift.TProtocol) error {
 	if _, err := iprot.ReadStructBegin(ctx); err != nil {
 		return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
@@ -1060,6 +1159,26 @@ func (p *ReplicaReport) Read(ctx context.Context, iprot thrift.TProtocol) error 
 		case 12:
 			if fieldTypeId == thrift.BOOL {
 				if err := p.ReadField12(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		case 13:
+			if fieldTypeId == thrift.I32 {
+				if err := p.ReadField13(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		case 14:
+			if fieldTypeId == thrift.I64 {
+				if err := p.ReadField14(ctx, iprot); err != nil {
 					return err
 				}
 			} else {
@@ -1202,6 +1321,25 @@ func (p *ReplicaReport) ReadField12(ctx context.Context, iprot thrift.TProtocol)
 	return nil
 }
 
+func (p *ReplicaReport) ReadField13(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadI32(ctx); err != nil {
+		return thrift.PrependError("error reading field 13: ", err)
+	} else {
+		temp := CompactionState(v)
+		p.CompactionState = temp
+	}
+	return nil
+}
+
+func (p *ReplicaReport) ReadField14(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadI64(ctx); err != nil {
+		return thrift.PrependError("error reading field 14: ", err)
+	} else {
+		p.CompactedUnixSec = v
+	}
+	return nil
+}
+
 func (p *ReplicaReport) Write(ctx context.Context, oprot thrift.TProtocol) error {
 	if err := oprot.WriteStructBegin(ctx, "replica_report"); err != nil {
 		return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err)
@@ -1241,6 +1379,12 @@ func (p *ReplicaReport) Write(ctx context.Context, oprot thrift.TProtocol) error
 			return err
 		}
 		if err := p.writeField12(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField13(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField14(ctx, oprot); err != nil {
 			return err
 		}
 	}
@@ -1417,6 +1561,36 @@ func (p *ReplicaReport) writeField12(ctx context.Context, oprot thrift.TProtocol
 	return err
 }
 
+func (p *ReplicaReport) writeField13(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if p.IsSetCompactionState() {
+		if err := oprot.WriteFieldBegin(ctx, "compaction_state", thrift.I32, 13); err != nil {
+			return thrift.PrependError(fmt.Sprintf("%T write field begin error 13:compaction_state: ", p), err)
+		}
+		if err := oprot.WriteI32(ctx, int32(p.CompactionState)); err != nil {
+			return thrift.PrependError(fmt.Sprintf("%T.compaction_state (13) field write error: ", p), err)
+		}
+		if err := oprot.WriteFieldEnd(ctx); err != nil {
+			return thrift.PrependError(fmt.Sprintf("%T write field end error 13:compaction_state: ", p), err)
+		}
+	}
+	return err
+}
+
+func (p *ReplicaReport) writeField14(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if p.IsSetCompactedUnixSec() {
+		if err := oprot.WriteFieldBegin(ctx, "compacted_unix_sec", thrift.I64, 14); err != nil {
+			return thrift.PrependError(fmt.Sprintf("%T write field begin error 14:compacted_unix_sec: ", p), err)
+		}
+		if err := oprot.WriteI64(ctx, int64(p.CompactedUnixSec)); err != nil {
+			return thrift.PrependError(fmt.Sprintf("%T.compacted_unix_sec (14) field write error: ", p), err)
+		}
+		if err := oprot.WriteFieldEnd(ctx); err != nil {
+			return thrift.PrependError(fmt.Sprintf("%T write field end error 14:compacted_unix_sec: ", p), err)
+		}
+	}
+	return err
+}
+
 func (p *ReplicaReport) Equals(other *ReplicaReport) bool {
 	if p == other {
 		return true
@@ -1463,6 +1637,12 @@ func (p *ReplicaReport) Equals(other *ReplicaReport) bool {
 		return false
 	}
 	if p.LeaseValid != other.LeaseValid {
+		return false
+	}
+	if p.CompactionState != other.CompactionState {
+		return false
+	}
+	if p.CompactedUnixSec != other.CompactedUnixSec {
 		return false
 	}
 	return true
@@ -2512,7 +2692,9 @@ func (p *SyncRequest) ReadField3(ctx context.Context, iprot thrift.TProtocol) er
 	tSlice := make([]*ReplicaReport, 0, thrift.PreallocSize(size))
 	p.Replicas = tSlice
 	for i := 0; i < size; i++ {
-		_elem7 := &ReplicaReport{}
+		_elem7 := &ReplicaReport{
+			CompactionState: 0,
+		}
 		if err := _elem7.Read(ctx, iprot); err != nil {
 			return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem7), err)
 		}
@@ -4098,7 +4280,9 @@ func (p *StatusResponse) ReadField3(ctx context.Context, iprot thrift.TProtocol)
 	tSlice := make([]*ReplicaReport, 0, thrift.PreallocSize(size))
 	p.Replicas = tSlice
 	for i := 0; i < size; i++ {
-		_elem15 := &ReplicaReport{}
+		_elem15 := &ReplicaReport{
+			CompactionState: 0,
+		}
 		if err := _elem15.Read(ctx, iprot); err != nil {
 			return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem15), err)
 		}

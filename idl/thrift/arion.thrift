@@ -39,6 +39,15 @@ struct replica_member {
   3: bool voting
 }
 
+// How far a replica is with the manual compaction that its table asks for.
+enum compaction_state {
+  UNKNOWN = 0,  // of a node that does not tell
+  IDLE = 1,     // never compacted by request
+  QUEUED = 2,
+  RUNNING = 3,
+  FINISHED = 4,
+}
+
 // The state of one replica as its node sees it.
 struct replica_report {
   1: i32 table_id
@@ -53,6 +62,8 @@ struct replica_report {
   10: i64 config_index          // log index of the membership in members
   11: string error
   12: bool lease_valid          // the leader may serve reads without asking
+  13: optional compaction_state compaction_state = compaction_state.UNKNOWN
+  14: optional i64 compacted_unix_sec = 0  // when the last one that finished began, 0 = never
 }
 
 struct table_config {
