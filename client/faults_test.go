@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/arionkv/arion/client"
+	"github.com/arionkv/arion/idl/admin"
+	"github.com/arionkv/arion/idl/base"
 	"github.com/arionkv/arion/idl/code"
 	"github.com/arionkv/arion/test/fakekv"
 )
@@ -630,4 +632,77 @@ func TestErrorText(t *testing.T) {
 	e.Unknown = true
 	require.Contains(t, fmt.Errorf("save: %w", e).Error(), "(outcome unknown)")
 	require.True(t, client.IsUnknownOutcome(fmt.Errorf("save: %w", e)))
+}
+
+// A meta server that does not lead names the one that does, which need not be in
+// the list given.
+func TestReferral(t *testing.T) {
+	c := fakekv.Start(t, fakekv.Options{Metas: 2})
+	c.CreateTable("temp", 8)
+	leader, err := base.ParseRPCAddress(c.Meta(1).Addr())
+	require.NoError(t, err)
+	rule := c.Script(fakekv.Match{RPC: "QUERY_PARTITION_CONFIG_BY_INDEX", Node: c.Meta(0)}, 0, fakekv.Action{Reply: &admin.QueryCfgResponse{
+		Err:        &base.ErrorCode{Errno: "ERR_FORWARD_TO_OTHERS"},
+		Partitions: []*admin.PartitionConfiguration{{Pid: &base.Gpid{}, Primary: &leader}},
+	}})
+	cl, err := client.Open(background(t), c.Metas()[:1])
+	require.NoError(t, err)
+	defer cl.Close()
+	require.NoError(t, cl.Table("temp").Set(background(t), b("h"), b("s"), b("v")))
+	require.Equal(t, 1, rule.Hits())
+	_, err = cl.QueryRouting(background(t), "temp")
+	require.NoError(t, err)
+	require.Equal(t, 1, rule.Hits(), "the leader is asked first from then on")
+}
+
+// While a split is under way the new half answers through its parent.
+func TestChildThatIsNotReady(t *testing.T) {
+	c, tab := setup(t)
+	ctx := background(t)
+	q, err := tab.Client().QueryRouting(ctx, "temp")
+	require.NoError(t, err)
+	for i := range 8 {
+		p := *q.Partitions[i]
+		p.Pid = &base.Gpid{AppID: q.AppID, PartitionIndex: int32(i + 8)}
+		p.Ballot, p.Primary, p.Secondaries = -1, &base.RPCAddress{}, nil
+		q.Partitions = append(q.Partitions, &p)
+	}
+	q.PartitionCount = 16
+	c.Script(fakekv.Match{RPC: "QUERY_PARTITION_CONFIG_BY_INDEX"}, 0, fakekv.Action{Reply: q})
+	other := open(t, c).Table("temp")
+	for i := range 50 {
+		require.NoError(t, other.Set(ctx, b(fmt.Sprint(i)), b("s"), b("v")))
+	}
+	require.Equal(t, 50, c.Count("PUT"))
+	scanners, err := other.UnorderedScanners(ctx, 1, client.ScanOptions{})
+	require.NoError(t, err)
+	n := 0
+	for _, err := range scanners[0].Rows(ctx) {
+		require.NoError(t, err)
+		n++
+	}
+	require.Equal(t, 50, n)
+}
+
+// Routing that makes no sense is refused, not believed.
+func TestHostileRouting(t *testing.T) {
+	addr, _ := base.ParseRPCAddress("127.0.0.1:1")
+	ok := &base.ErrorCode{Errno: "ERR_OK"}
+	for name, q := range map[string]*admin.QueryCfgResponse{
+		"no partitions":    {Err: ok, AppID: 1, PartitionCount: 8, IsStateful: true},
+		"negative count":   {Err: ok, AppID: 1, PartitionCount: -8, Partitions: []*admin.PartitionConfiguration{{Pid: &base.Gpid{}, Primary: &addr}}},
+		"enormous count":   {Err: ok, AppID: 1, PartitionCount: 1 << 30, Partitions: []*admin.PartitionConfiguration{{Pid: &base.Gpid{}, Primary: &addr}}},
+		"index too large":  {Err: ok, AppID: 1, PartitionCount: 8, Partitions: []*admin.PartitionConfiguration{{Pid: &base.Gpid{PartitionIndex: 8}, Primary: &addr}}},
+		"index negative":   {Err: ok, AppID: 1, PartitionCount: 8, Partitions: []*admin.PartitionConfiguration{{Pid: &base.Gpid{PartitionIndex: -1}, Primary: &addr}}},
+		"refers to itself": {Err: &base.ErrorCode{Errno: "ERR_FORWARD_TO_OTHERS"}, Partitions: []*admin.PartitionConfiguration{{Pid: &base.Gpid{}, Primary: &addr}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, tab := setup(t)
+			c.Script(fakekv.Match{RPC: "QUERY_PARTITION_CONFIG_BY_INDEX"}, 0, fakekv.Action{Reply: q})
+			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			defer cancel()
+			_, err := tab.Get(ctx, b("h"), b("s"))
+			require.Error(t, err)
+		})
+	}
 }
