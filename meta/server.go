@@ -197,7 +197,8 @@ func (s *Server) startLoop(deps Deps) {
 	s.stopLoop = cancel
 	loop := reconcile.New(reconcile.Options{
 		Group: s.group, Tracker: s.tracker, Caller: s.pool, Cluster: s.cfg.Node.Cluster, Metas: s.metasHeard,
-		Log: deps.Log.WithField("component", "reconcile"), Now: time.Now,
+		Knobs: reconcile.DefaultKnobs(s.cfg.Meta.ReplaceAfter),
+		Log:   deps.Log.WithField("component", "reconcile"), Now: time.Now,
 	})
 	s.loop.Add(1)
 	go func() {
@@ -209,7 +210,7 @@ func (s *Server) startLoop(deps Deps) {
 func (s *Server) serve(deps Deps) {
 	s.service = service.New(service.Options{
 		Group: s.group, Tracker: s.tracker, Caller: s.pool, Servers: s.cfg.Meta.Servers, Self: s.self,
-		Reserve: s.cfg.Meta.DropReserve, Commands: s.commands(), Log: deps.Log.WithField("component", "service"),
+		Reserve: s.cfg.Meta.DropReserve, Commands: s.commands(), Knobs: reconcile.DefaultKnobs(s.cfg.Meta.ReplaceAfter), Log: deps.Log.WithField("component", "service"),
 	})
 	if deps.Registry != nil {
 		deps.Registry.MustRegister(s.service.Collector())

@@ -53,3 +53,10 @@ func (c *calls[K]) end(key K) {
 }
 
 func (c *calls[K]) wait() { c.done.Wait() }
+
+// idle reports whether nothing is running.
+func (c *calls[K]) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.running) == 0
+}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -23,6 +24,13 @@ const (
 	pokeAgain      = 300 * time.Millisecond // a node that was called is given this long before the next call
 	moveTimeout    = time.Second
 	moveAgain      = 10 * time.Second // longer than a table settles: each leader is asked once
+	shiftAgain     = 3 * time.Second  // a leader that is to go for good reasons
+	changeTimeout  = 5 * time.Second  // of one change of a membership; it takes a round of raft and a disk write
+	changeAgain    = 500 * time.Millisecond
+	askTimeout     = 2 * time.Second
+	askAgain       = 5 * time.Second
+	deadFor        = 15 * time.Second // how long a confirmed death counts; it is confirmed anew meanwhile
+	roundGoal      = 3 * time.Second  // a new replica that made up what it lacked in this time is close enough
 )
 
 // Group is the catalog's raft group as the loop needs it.
@@ -45,6 +53,7 @@ type Options struct {
 	Caller  Caller
 	Cluster string
 	Metas   func() map[uint64]int64 // meta servers that are there now: replica id to node id
+	Knobs   Knobs                   // where the catalog says nothing
 	Log     *logrus.Entry
 	Now     func() time.Time
 }
@@ -57,6 +66,25 @@ type Loop struct {
 	confirmed time.Time
 	pokes     *calls[int64]
 	moves     *calls[partitionID]
+	shifts    *calls[partitionID]
+	changes   *calls[partitionID]
+	asks      *calls[int64]
+
+	mu    sync.Mutex
+	dead  map[int64]time.Time // nodes that did not answer, and when
+	goals map[replicaID]goal
+	since map[replicaID]time.Time // replicas that do not open, as seen by this leader
+}
+
+type replicaID struct {
+	partitionID
+	replica int64
+}
+
+// goal is what a new replica has to reach: what the leader had applied when the round began.
+type goal struct {
+	applied int64
+	since   time.Time
 }
 
 // creation is what this leader saw of a table in creation.
@@ -69,13 +97,16 @@ type partitionID struct{ table, index int32 }
 
 // New makes a loop; Run runs it.
 func New(o Options) *Loop {
-	return &Loop{o: o, creations: map[int32]*creation{}, pokes: newCalls[int64](pokeAgain), moves: newCalls[partitionID](moveAgain)}
+	return &Loop{
+		o: o, creations: map[int32]*creation{}, pokes: newCalls[int64](pokeAgain), moves: newCalls[partitionID](moveAgain),
+		shifts: newCalls[partitionID](shiftAgain), changes: newCalls[partitionID](changeAgain), asks: newCalls[int64](askAgain),
+		dead: map[int64]time.Time{}, goals: map[replicaID]goal{}, since: map[replicaID]time.Time{},
+	}
 }
 
 // Run works until ctx ends, then waits for the calls it made.
 func (l *Loop) Run(ctx context.Context) {
-	defer l.pokes.wait()
-	defer l.moves.wait()
+	defer l.wait()
 	for ctx.Err() == nil {
 		state, tracker := l.o.Group.Changed(), l.o.Tracker.Changed()
 		l.round(ctx)
@@ -89,6 +120,14 @@ func (l *Loop) Run(ctx context.Context) {
 		timer.Stop()
 		rest(ctx)
 	}
+}
+
+func (l *Loop) wait() {
+	l.pokes.wait()
+	l.moves.wait()
+	l.shifts.wait()
+	l.changes.wait()
+	l.asks.wait()
 }
 
 func rest(ctx context.Context) {
@@ -108,6 +147,7 @@ func (l *Loop) round(ctx context.Context) {
 	if !l.leading {
 		l.leading = true
 		clear(l.creations)
+		l.forget()
 		l.o.Tracker.Lead()
 	}
 	now := l.o.Now()
@@ -117,7 +157,15 @@ func (l *Loop) round(ctx context.Context) {
 		NowUnixSec: now.Unix(), Cluster: l.o.Cluster, Confirm: now.Sub(l.confirmed) >= confirmEvery, Metas: l.o.Metas(),
 		Age:    func(id int32) time.Duration { return now.Sub(l.creations[id].since) },
 		Served: func(id int32) time.Duration { return now.Sub(l.creations[id].served) },
+		Young:  l.o.Tracker.Young(), Knobs: l.o.Knobs.With(s), Dead: l.confirmedDead(now),
+		CaughtUp: func(q *partitionView, r track.Replica) bool { return l.caughtUp(q, r, now) },
+		Broken:   l.brokenSince(now.Add(-l.o.Knobs.With(s).RepairDelay)),
+		Resting:  l.shifts.idle,
 	})
+	l.act(ctx, plan, s, now)
+}
+
+func (l *Loop) act(ctx context.Context, plan Plan, s *catalog.State, now time.Time) {
 	for _, c := range plan.Commands {
 		l.propose(ctx, c, now)
 	}
@@ -126,6 +174,12 @@ func (l *Loop) round(ctx context.Context) {
 	}
 	for _, m := range plan.Moves {
 		l.move(ctx, m, now)
+	}
+	for _, c := range plan.Changes {
+		l.change(ctx, c, now)
+	}
+	for _, n := range plan.Ask {
+		l.ask(ctx, n, now)
 	}
 }
 
@@ -178,6 +232,15 @@ func (l *Loop) tell(c catalog.Command) {
 		l.o.Log.WithField("table", c.TableID).Warn("table could not be created in time and was taken away")
 	case *catalog.PurgeTables:
 		l.o.Log.Info("dropped tables purged")
+	case *catalog.AddReplica:
+		l.o.Log.WithFields(logrus.Fields{"table": c.TableID, "partition": c.Partition, "to": nodeText(c.NodeID), "replaces": c.Replaces, "why": c.Why.String()}).
+			Info("replica is being added")
+	case *catalog.PromoteReplica:
+		l.o.Log.WithFields(logrus.Fields{"table": c.TableID, "partition": c.Partition, "replica": c.ReplicaID}).Info("new replica votes")
+	case *catalog.RemoveReplica:
+		l.o.Log.WithFields(logrus.Fields{"table": c.TableID, "partition": c.Partition, "replica": c.ReplicaID}).Info("replica removed")
+	case *catalog.NoteAway:
+		l.tellAway(c)
 	}
 }
 
@@ -190,7 +253,11 @@ func (l *Loop) poke(ctx context.Context, n *catalog.Node, version uint64, now ti
 
 // move asks for a transfer of leadership. It may fail: the leader then stays where it is.
 func (l *Loop) move(ctx context.Context, m Move, now time.Time) {
-	l.moves.start(ctx, partitionID{m.TableID, m.Partition}, now, func(ctx context.Context) {
+	calls := l.moves
+	if m.Soon {
+		calls = l.shifts
+	}
+	calls.start(ctx, partitionID{m.TableID, m.Partition}, now, func(ctx context.Context) {
 		l.call(ctx, m.From, "RPC_ARION_CHANGE_MEMBER", moveTimeout, &arion.ChangeMemberRequest{
 			TableID: m.TableID, PartitionIndex: m.Partition, Op: arion.MemberOp_TRANSFER_LEADER,
 			ReplicaID: m.To.ID, NodeID: m.To.NodeID,

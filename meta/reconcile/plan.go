@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/arionkv/arion/idl/arion"
 	"github.com/arionkv/arion/meta/catalog"
 	"github.com/arionkv/arion/meta/track"
 )
@@ -14,6 +15,8 @@ type View interface {
 	Alive(nodeID int64) bool
 	KnownVersion(nodeID int64) uint64
 	Partition(t *catalog.Table, index int32) track.View
+	Draining(nodeID int64) bool // the node asks to be relieved of its leaders
+	Disk(nodeID int64) arion.DiskStat
 }
 
 // abandonAfter is how long a table may be in creation, as seen by one meta leader, before it is given up. Long enough for a
@@ -34,7 +37,9 @@ const maxConfirmed = 4096
 type Plan struct {
 	Commands []catalog.Command
 	Poke     []*catalog.Node // live nodes that do not have the current version
-	Moves    []Move
+	Moves    []Move          // of leaders
+	Changes  []Change        // of memberships
+	Ask      []*catalog.Node // whose death has to be confirmed
 }
 
 // Move asks the node of a partition's leader to hand over to another replica.
@@ -42,6 +47,7 @@ type Move struct {
 	TableID, Partition int32
 	From               *catalog.Node
 	To                 catalog.Replica
+	Soon               bool // to be asked again soon if it does not happen
 }
 
 // Input of Make besides the catalog and the view.
@@ -52,6 +58,13 @@ type Input struct {
 	Age        func(tableID int32) time.Duration // how long this leader has seen the table in creation
 	Metas      map[uint64]int64                  // meta servers heard of: replica id to node id
 	Served     func(tableID int32) time.Duration // how long all partitions of a table in creation have had leaders
+
+	Young    bool                                         // this leader has not had time to hear from all nodes
+	Knobs    Knobs                                        // in force
+	Dead     map[int64]bool                               // nodes whose death was confirmed a moment ago
+	CaughtUp func(q *partitionView, r track.Replica) bool // the new replica is close enough to vote
+	Broken   func(table, index int32, replica int64) bool // it has failed for longer than the repair delay
+	Resting  func() bool                                  // no leader is on its way
 }
 
 // Make plans.
@@ -80,6 +93,7 @@ func Make(s *catalog.State, v View, in Input) Plan {
 	if in.Confirm {
 		p.confirm(s, v)
 	}
+	p.arrange(s, v, in)
 	p.poke(s, v)
 	return p
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/arionkv/arion/idl/arion"
 	"github.com/arionkv/arion/idl/code"
 	"github.com/arionkv/arion/meta/catalog"
 	"github.com/arionkv/arion/meta/track"
@@ -21,6 +22,9 @@ type fakeView struct {
 func (v *fakeView) Alive(id int64) bool                                { return !v.dead[id] }
 func (v *fakeView) KnownVersion(id int64) uint64                       { return v.known[id] }
 func (v *fakeView) Partition(_ *catalog.Table, index int32) track.View { return v.up[index] }
+
+func (v *fakeView) Draining(int64) bool       { return false }
+func (v *fakeView) Disk(int64) arion.DiskStat { return arion.DiskStat{} }
 
 func led(term int64) track.View {
 	return track.View{Term: term, Leader: catalog.Replica{ID: 1, NodeID: 1}, LeaderUp: true}
@@ -47,7 +51,7 @@ func create() catalog.Command {
 
 func input(age time.Duration) Input {
 	return Input{NowUnixSec: 100, Cluster: "c", Confirm: true,
-		Age: func(int32) time.Duration { return age }, Served: func(int32) time.Duration { return age }}
+		Young: true, Age: func(int32) time.Duration { return age }, Served: func(int32) time.Duration { return age }}
 }
 
 func TestPlan(t *testing.T) {
@@ -101,7 +105,7 @@ func TestPoke(t *testing.T) {
 }
 
 func TestDesired(t *testing.T) {
-	s := state(t, create(), &catalog.AddReplica{TableID: 1, Partition: 1, NodeID: 1})
+	s := state(t, create(), &catalog.AddReplica{TableID: 1, Partition: 1, NodeID: 1, Why: catalog.ForRepair})
 	tables, replicas, nodes := Desired(s, 1)
 	require.Len(t, tables, 1)
 	require.Len(t, nodes, 3)

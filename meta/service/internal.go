@@ -33,7 +33,7 @@ func (s *Service) registerInternal(mux *rpc.Mux) {
 	mux.Handle("RPC_NEGOTIATION", func(req *rpc.Request) {
 		req.Reply(&admin.NegotiationResponse{Status: admin.NegotiationStatus_SASL_AUTH_DISABLE, Msg: base.NewBlob()})
 	})
-	mux.Handle("RPC_CLI_CLI_CALL", s.acceptCommand)
+	s.registerCommands(mux)
 }
 
 // catalogReport describes this server's replica of the catalog, as table 0, with the members that the catalog has recorded.
@@ -155,16 +155,6 @@ func desiredState(state *catalog.State, q *arion.SyncRequest) *arion.SyncRespons
 	}
 	r.Tables, r.Replicas, r.Nodes = reconcile.Desired(state, q.Node.NodeID)
 	return r
-}
-
-func (s *Service) acceptCommand(req *rpc.Request) {
-	q := admin.NewCommand()
-	if !req.DecodeOrFail(q) {
-		return
-	}
-	s.background(req, func(context.Context) frame.Message {
-		return &base.String{V: s.o.Commands.Call(q.Cmd, q.Arguments)}
-	})
 }
 
 // addCommands enters the remote commands that need the service; those that every server has come from outside.

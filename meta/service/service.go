@@ -27,6 +27,7 @@ import (
 	"github.com/arionkv/arion/internal/remotecmd"
 	"github.com/arionkv/arion/internal/rpc"
 	"github.com/arionkv/arion/meta/catalog"
+	"github.com/arionkv/arion/meta/reconcile"
 	"github.com/arionkv/arion/meta/track"
 )
 
@@ -54,6 +55,7 @@ type Options struct {
 	Self     *arion.NodeEndpoint
 	Reserve  time.Duration // how long a dropped table stays recallable when the client names no time
 	Commands *remotecmd.Registry
+	Knobs    reconcile.Knobs // where the catalog says nothing
 	Log      *logrus.Entry
 	Now      func() time.Time
 }
@@ -69,6 +71,8 @@ type Service struct {
 	resolver resolver
 	throttle *obs.Throttle
 
+	leaderCommands map[string]leaderCommand
+
 	ctx     context.Context // of all requests; ends with Close
 	cancel  context.CancelFunc
 	running atomic.Int64
@@ -82,9 +86,10 @@ func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Service{o: o, log: o.Log, throttle: obs.NewThrottle(throttleInterval)}
+	s := &Service{o: o, log: o.Log, throttle: obs.NewThrottle(throttleInterval), leaderCommands: map[string]leaderCommand{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.addCommands()
+	s.addOperations()
 	return s
 }
 

@@ -234,6 +234,16 @@ type View struct {
 	ConfigIndex int64                  // of Members
 }
 
+// LeaderApplied is the applied index of the leader, as last heard.
+func (v *View) LeaderApplied() int64 {
+	for _, r := range v.Replicas {
+		if r.ID == v.Leader.ID {
+			return r.Applied
+		}
+	}
+	return 0
+}
+
 // Replica is one replica as it stands.
 type Replica struct {
 	catalog.Replica
