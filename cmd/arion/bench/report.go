@@ -4,8 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,19 +14,38 @@ import (
 
 // Report is the result of a run. Latencies are in microseconds.
 type Report struct {
-	Workload    string           `json:"workload"`
-	Table       string           `json:"table"`
-	Records     int              `json:"records"`
-	ValueSize   int              `json:"value_bytes"`
-	InFlight    int              `json:"in_flight"`
-	Seconds     float64          `json:"seconds"`
-	Operations  int64            `json:"operations"`
-	PerSecond   float64          `json:"operations_per_second"`
-	Reads       *Latency         `json:"reads,omitempty"`
-	Writes      *Latency         `json:"writes,omitempty"`
-	Missing     int64            `json:"reads_not_found"`
-	Errors      map[string]int64 `json:"errors"`
-	Environment Environment      `json:"environment"`
+	Workload     string  `json:"workload"`
+	Table        string  `json:"table"`
+	Distribution string  `json:"distribution,omitempty"`
+	Records      int     `json:"records"`
+	SortKeys     int     `json:"sort_keys"`
+	Value        string  `json:"value_bytes"`
+	Batch        int     `json:"batch,omitempty"`
+	Connections  int     `json:"connections"`
+	InFlight     int     `json:"in_flight"`
+	Rate         float64 `json:"open_loop_rate,omitempty"`
+	Verified     bool    `json:"verified"`
+
+	Seconds          float64 `json:"seconds"`
+	Operations       int64   `json:"operations"`
+	PerSecond        float64 `json:"operations_per_second"`
+	RecordsPerSecond float64 `json:"records_per_second"`
+	BytesRead        int64   `json:"bytes_read"`
+	BytesWritten     int64   `json:"bytes_written"`
+
+	Reads   *Latency            `json:"reads,omitempty"`
+	Writes  *Latency            `json:"writes,omitempty"`
+	Latency map[string]*Latency `json:"latency"` // by operation
+
+	Missing    int64            `json:"reads_not_found"`
+	Late       int64            `json:"open_loop_not_started,omitempty"`
+	Errors     map[string]int64 `json:"errors"`
+	Violations map[string]int64 `json:"violations"`
+
+	// CPU is in cores: 1 is one of them busy all the time.
+	ClientCPU   float64     `json:"client_cpu"`
+	ServerCPU   *float64    `json:"server_cpu,omitempty"`
+	Environment Environment `json:"environment"`
 }
 
 // Latency describes one kind of operation.
@@ -35,37 +53,49 @@ type Latency struct {
 	Count int64   `json:"count"`
 	Mean  float64 `json:"mean_us"`
 	P50   int64   `json:"p50_us"`
+	P90   int64   `json:"p90_us"`
 	P99   int64   `json:"p99_us"`
 	P999  int64   `json:"p999_us"`
 	Max   int64   `json:"max_us"`
 }
 
-// Environment says where the run was made.
-type Environment struct {
-	Processors int    `json:"processors"`
-	CPU        string `json:"cpu"`
-	Kernel     string `json:"kernel"`
-	Go         string `json:"go"`
-	Time       string `json:"time"`
-}
-
-func newReport(o Options, lanes []*lane, took time.Duration) *Report {
-	total := newLane(0)
-	for _, l := range lanes {
-		total.reads.Merge(l.reads)
-		total.writes.Merge(l.writes)
-		total.missing += l.missing
-		for name, n := range l.errors {
-			total.errors[name] += n
+func newReport(r *run, took time.Duration, used cpuUse, env Environment) *Report {
+	total, reads, writes := newRecorder(), newHistogram(), newHistogram()
+	for _, rec := range r.recorders {
+		rec.merge(total)
+	}
+	rep := &Report{
+		Workload: r.o.Workload, Table: r.o.Table, Distribution: r.plan.distribution, Records: r.o.Records,
+		SortKeys: r.o.SortKeys, Value: r.o.Value.String(), Connections: r.o.Connections, InFlight: r.o.InFlight,
+		Rate: r.o.Rate, Verified: r.o.Verify, Seconds: took.Seconds(),
+		Latency: map[string]*Latency{}, Missing: total.sums.missing, Late: r.late,
+		BytesRead: total.sums.read, BytesWritten: total.sums.written,
+		Errors: total.errors, Violations: total.violations, Environment: env,
+	}
+	for op, h := range total.latency {
+		if h == nil {
+			continue
+		}
+		rep.Latency[operationNames[op]] = latency(h)
+		rep.Operations += h.TotalCount()
+		if operation(op).writes() {
+			writes.Merge(h)
+		} else {
+			reads.Merge(h)
+		}
+		if op := operation(op); op == opMultiGet || op == opRange || op == opBatchGet || op == opBatchSet {
+			rep.Batch = r.o.Batch
 		}
 	}
-	operations := total.reads.TotalCount() + total.writes.TotalCount()
-	return &Report{
-		Workload: o.Workload, Table: o.Table, Records: o.Records, ValueSize: o.ValueSize, InFlight: o.InFlight,
-		Seconds: took.Seconds(), Operations: operations, PerSecond: float64(operations) / took.Seconds(),
-		Reads: latency(total.reads), Writes: latency(total.writes),
-		Missing: total.missing, Errors: total.errors, Environment: environment(),
+	rep.Reads, rep.Writes = latency(reads), latency(writes)
+	rep.PerSecond = float64(rep.Operations) / took.Seconds()
+	rep.RecordsPerSecond = float64(total.sums.records) / took.Seconds()
+	rep.ClientCPU = used.client.Seconds() / used.wall.Seconds()
+	if len(r.o.ServerPIDs) > 0 {
+		cores := used.servers.Seconds() / used.wall.Seconds()
+		rep.ServerCPU = &cores
 	}
+	return rep
 }
 
 func latency(h *hdrhistogram.Histogram) *Latency {
@@ -73,38 +103,9 @@ func latency(h *hdrhistogram.Histogram) *Latency {
 		return nil
 	}
 	return &Latency{
-		Count: h.TotalCount(), Mean: h.Mean(), Max: h.Max(),
-		P50: h.ValueAtPercentile(50), P99: h.ValueAtPercentile(99), P999: h.ValueAtPercentile(99.9),
+		Count: h.TotalCount(), Mean: h.Mean(), Max: h.Max(), P50: h.ValueAtPercentile(50),
+		P90: h.ValueAtPercentile(90), P99: h.ValueAtPercentile(99), P999: h.ValueAtPercentile(99.9),
 	}
-}
-
-func environment() Environment {
-	return Environment{
-		Processors: runtime.NumCPU(),
-		CPU:        procLine("/proc/cpuinfo", "model name"),
-		Kernel:     procLine("/proc/sys/kernel/osrelease", ""),
-		Go:         runtime.Version(),
-		Time:       time.Now().UTC().Format(time.RFC3339),
-	}
-}
-
-// procLine gives what follows the colon of the first line that begins with
-// name, or the first line when name is empty.
-func procLine(path, name string) string {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "unknown"
-	}
-	for line := range strings.Lines(string(text)) {
-		if name == "" {
-			return strings.TrimSpace(line)
-		}
-		if strings.HasPrefix(line, name) {
-			_, value, _ := strings.Cut(line, ":")
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown"
 }
 
 // WriteJSON writes the report as one line.
@@ -113,35 +114,60 @@ func (r *Report) WriteJSON(w io.Writer) error { return json.NewEncoder(w).Encode
 // WriteText writes the report for people.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s on %s: %d operations in %.1f s, %.0f per second\n",
-		r.Workload, r.Table, r.Operations, r.Seconds, r.PerSecond)
-	fmt.Fprintf(&b, "%d records of %d bytes, %d calls in flight\n", r.Records, r.ValueSize, r.InFlight)
-	writeLatency(&b, "reads", r.Reads)
-	writeLatency(&b, "writes", r.Writes)
-	if r.Missing > 0 {
-		fmt.Fprintf(&b, "not found  %d\n", r.Missing)
+	fmt.Fprintf(&b, "%s on %s: %d operations in %.1f s, %.0f per second", r.Workload, r.Table, r.Operations, r.Seconds, r.PerSecond)
+	if r.RecordsPerSecond > 1.01*r.PerSecond {
+		fmt.Fprintf(&b, ", %.0f records per second", r.RecordsPerSecond)
 	}
-	for _, name := range sortedKeys(r.Errors) {
-		fmt.Fprintf(&b, "error      %d  %s\n", r.Errors[name], name)
+	fmt.Fprintf(&b, "\n%d records of %s bytes, %d to a hash key, %s\n", r.Records, r.Value, r.SortKeys, r.shape())
+	for _, name := range slices.Sorted(maps.Keys(r.Latency)) {
+		writeLatency(&b, name, r.Latency[name])
 	}
-	e := r.Environment
-	fmt.Fprintf(&b, "%d processors, %s, Linux %s, %s, %s\n", e.Processors, e.CPU, e.Kernel, e.Go, e.Time)
+	fmt.Fprintf(&b, "%.1f MB/s read, %.1f MB/s written, client used %.2f cores", perSecondMB(r.BytesRead, r.Seconds),
+		perSecondMB(r.BytesWritten, r.Seconds), r.ClientCPU)
+	if r.ServerCPU != nil {
+		fmt.Fprintf(&b, ", servers %.2f", *r.ServerCPU)
+	}
+	b.WriteByte('\n')
+	r.writeTrouble(&b)
+	r.Environment.write(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func writeLatency(b *strings.Builder, name string, l *Latency) {
-	if l != nil {
-		fmt.Fprintf(b, "%-9s  %d, mean %.0f us, p50 %d us, p99 %d us, p99.9 %d us, max %d us\n",
-			name, l.Count, l.Mean, l.P50, l.P99, l.P999, l.Max)
+// shape says how the load was made.
+func (r *Report) shape() string {
+	s := fmt.Sprintf("%d calls in flight on %d connections", r.InFlight, r.Connections)
+	if r.Rate > 0 {
+		s = fmt.Sprintf("open loop at %.0f/s, at most %s", r.Rate, s)
+	}
+	if r.Distribution != "" {
+		s += ", " + r.Distribution
+	}
+	if r.Verified {
+		s += ", verified"
+	}
+	return s
+}
+
+func perSecondMB(bytes int64, seconds float64) float64 { return float64(bytes) / seconds / 1e6 }
+
+// writeTrouble lists all that did not go as it should.
+func (r *Report) writeTrouble(b *strings.Builder) {
+	if r.Missing > 0 {
+		fmt.Fprintf(b, "not found  %d\n", r.Missing)
+	}
+	if r.Late > 0 {
+		fmt.Fprintf(b, "not started in time  %d\n", r.Late)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Errors)) {
+		fmt.Fprintf(b, "error      %d  %s\n", r.Errors[name], name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Violations)) {
+		fmt.Fprintf(b, "VIOLATION  %d  %s\n", r.Violations[name], name)
 	}
 }
 
-func sortedKeys(m map[string]int64) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
+func writeLatency(b *strings.Builder, name string, l *Latency) {
+	fmt.Fprintf(b, "%-9s  %d, mean %.0f us, p50 %d us, p90 %d us, p99 %d us, p99.9 %d us, max %d us\n",
+		name, l.Count, l.Mean, l.P50, l.P90, l.P99, l.P999, l.Max)
 }

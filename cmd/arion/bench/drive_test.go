@@ -1,0 +1,73 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/arionkv/arion/test/fakekv"
+)
+
+// TestWorkloads makes each workload's calls for real, and checks what it reads.
+func TestWorkloads(t *testing.T) {
+	cluster := fakekv.Start(t, fakekv.Options{})
+	cluster.CreateTable("temp", 4)
+	o := Defaults()
+	o.Metas, o.Table, o.Records, o.InFlight, o.Connections = cluster.Metas(), "temp", 500, 16, 2
+	o.Verify, o.Value, o.Duration = true, Sizes{checkedHeader, 100}, 50*time.Millisecond
+	run := func(change func(*Options)) *Report {
+		o := o
+		change(&o)
+		require.NoError(t, o.Validate())
+		r, err := Run(t.Context(), o)
+		require.NoError(t, err)
+		require.Empty(t, r.Errors, o.Workload)
+		require.Empty(t, r.Violations, o.Workload)
+		require.Positive(t, r.Operations, o.Workload)
+		return r
+	}
+	loaded := run(func(o *Options) { o.Workload = "load" })
+	require.Equal(t, int64(500), loaded.Operations)
+	for _, name := range WorkloadNames() {
+		r := run(func(o *Options) { o.Workload = name })
+		switch name {
+		case "incr", "load", "ycsb-d", "ycsb-e": // may ask for what is not there
+		default:
+			require.Zero(t, r.Missing, name)
+		}
+	}
+	r := run(func(o *Options) { o.Workload, o.Operations, o.Duration = "set", 77, time.Minute })
+	require.Equal(t, int64(77), r.Operations)
+	var progress bytes.Buffer
+	r = run(func(o *Options) {
+		o.Workload, o.Rate, o.Duration, o.Progress = "mixed", 500, 1100*time.Millisecond, &progress
+	})
+	require.InDelta(t, 550, r.Operations, 60)
+	require.Contains(t, progress.String(), "errors 0")
+}
+
+func TestVerifyFindsDamage(t *testing.T) {
+	cluster := fakekv.Start(t, fakekv.Options{})
+	cluster.CreateTable("temp", 4)
+	o := Defaults()
+	o.Metas, o.Table, o.Workload, o.Records = cluster.Metas(), "temp", "load", 100
+	_, err := Run(t.Context(), o) // plain values
+	require.NoError(t, err)
+	o.Workload, o.Verify, o.Operations = "get", true, 50
+	r, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, map[string]int64{errForeignValue.Error(): 50}, r.Violations)
+}
+
+func TestOpenLoopTellsWhatItCouldNotStart(t *testing.T) {
+	o := Defaults()
+	o.Rate = 1000
+	r := &run{o: o}
+	end := make(chan struct{})
+	time.AfterFunc(50*time.Millisecond, func() { close(end) })
+	r.pace(context.Background(), time.Now(), make(chan *slot), end) // no slot ever comes free
+	require.GreaterOrEqual(t, r.late, int64(45))
+}
