@@ -54,7 +54,7 @@ type Applier struct {
 // After the engine's content was replaced (snapshot) a new one is needed.
 func New(id Identity, st State) *Applier {
 	if st.Format == 0 {
-		st.Format = Format
+		st.Format = firstFormat
 	}
 	return &Applier{Identity: id, state: st}
 }
@@ -146,6 +146,8 @@ func (o *op) apply(c command.Op) (Result, error) {
 		return o.checkAndMutate(c.Payload)
 	case command.Noop:
 		return nil, nil
+	case command.KindSplit:
+		return o.split(c.Payload)
 	}
 	return nil, fmt.Errorf("%w: not a kind of this binary", command.ErrVersion)
 }

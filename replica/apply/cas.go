@@ -2,6 +2,7 @@ package apply
 
 import (
 	"bytes"
+	"iter"
 
 	"github.com/arionkv/arion/idl/base"
 	"github.com/arionkv/arion/idl/code"
@@ -24,6 +25,9 @@ func (o *op) checkAndSet(payload []byte) (Result, error) {
 	if !o.decode(payload, &req) || !validCheckAndSet(&req) {
 		return o.checkAndSetResponse(refused, int64(o.index)), nil
 	}
+	if o.splits() && !o.ownsHashKey(req.HashKey.Bytes(), sortKeysOfSet(&req)) {
+		return Foreign, nil
+	}
 	checked := o.encode(req.HashKey.Bytes(), req.CheckSortKey.Bytes())
 	out, err := o.check(checked, req.CheckType, req.CheckOperand.Bytes(), req.ReturnCheckValue)
 	if err != nil {
@@ -44,6 +48,9 @@ func (o *op) checkAndMutate(payload []byte) (Result, error) {
 	if !o.decode(payload, &req) || !validCheckAndMutate(&req) {
 		return o.checkAndMutateResponse(refused, int64(o.index)), nil
 	}
+	if o.splits() && !o.ownsHashKey(req.HashKey.Bytes(), sortKeysOfMutate(&req)) {
+		return Foreign, nil
+	}
 	checked := o.encode(req.HashKey.Bytes(), req.CheckSortKey.Bytes())
 	out, err := o.check(checked, req.CheckType, req.CheckOperand.Bytes(), req.ReturnCheckValue)
 	if err != nil {
@@ -55,6 +62,23 @@ func (o *op) checkAndMutate(payload []byte) (Result, error) {
 		}
 	}
 	return o.checkAndMutateResponse(out, int64(o.index)), nil
+}
+
+func sortKeysOfSet(req *rrdb.CheckAndSetRequest) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		if yield(req.CheckSortKey.Bytes()) && req.SetDiffSortKey {
+			yield(req.SetSortKey.Bytes())
+		}
+	}
+}
+
+func sortKeysOfMutate(req *rrdb.CheckAndMutateRequest) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		more := yield(req.CheckSortKey.Bytes())
+		for i := 0; more && i < len(req.MutateList); i++ {
+			more = yield(req.MutateList[i].SortKey.Bytes())
+		}
+	}
 }
 
 func (o *op) mutate(hashKey []byte, m *rrdb.Mutate) {

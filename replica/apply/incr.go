@@ -13,6 +13,9 @@ func (o *op) incr(payload []byte) (Result, error) {
 		return o.incrResponse(code.StatusInvalidArgument, 0, int64(o.index)), nil
 	}
 	k := req.Key.Bytes()
+	if !o.ownsKey(k) {
+		return Foreign, nil
+	}
 	rec, exists, err := o.lookup(k)
 	if err != nil {
 		return nil, err

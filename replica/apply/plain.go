@@ -1,6 +1,9 @@
 package apply
 
 import (
+	"iter"
+
+	"github.com/arionkv/arion/idl/base"
 	"github.com/arionkv/arion/idl/code"
 	"github.com/arionkv/arion/idl/key"
 	"github.com/arionkv/arion/idl/rrdb"
@@ -11,6 +14,9 @@ func (o *op) put(payload []byte) Result {
 	if err != nil || !wellFormed(req.key) {
 		return o.updated(code.StatusInvalidArgument)
 	}
+	if !o.ownsKey(req.key) {
+		return Foreign
+	}
 	o.store(req.key, req.value, req.expire)
 	return o.updated(code.StatusOK)
 }
@@ -19,6 +25,9 @@ func (o *op) remove(payload []byte) Result {
 	k, err := decodeBlob(&o.dec, payload)
 	if err != nil || !wellFormed(k) {
 		return o.updated(code.StatusInvalidArgument)
+	}
+	if !o.ownsKey(k) {
+		return Foreign
 	}
 	o.erase(k)
 	return o.updated(code.StatusOK)
@@ -30,6 +39,9 @@ func (o *op) multiPut(payload []byte) Result {
 		return o.updated(code.StatusInvalidArgument)
 	}
 	hashKey := req.HashKey.Bytes()
+	if o.splits() && !o.ownsHashKey(hashKey, keysOf(req.Kvs)) {
+		return Foreign
+	}
 	for _, kv := range req.Kvs {
 		o.store(o.encode(hashKey, kv.Key.Bytes()), kv.Value.Bytes(), uint32(req.ExpireTsSeconds))
 	}
@@ -44,10 +56,33 @@ func (o *op) multiRemove(payload []byte) Result {
 		return o.multiRemoveResponse(code.StatusInvalidArgument, 0, int64(o.index))
 	}
 	hashKey := req.HashKey.Bytes()
+	if o.splits() && !o.ownsHashKey(hashKey, blobs(req.SortKeys)) {
+		return Foreign
+	}
 	for _, sortKey := range req.SortKeys {
 		o.erase(o.encode(hashKey, sortKey.Bytes()))
 	}
 	return o.multiRemoveResponse(code.StatusOK, len(req.SortKeys), int64(o.index))
+}
+
+func keysOf(kvs []*rrdb.KeyValue) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, kv := range kvs {
+			if !yield(kv.Key.Bytes()) {
+				return
+			}
+		}
+	}
+}
+
+func blobs(list []*base.Blob) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, b := range list {
+			if !yield(b.Bytes()) {
+				return
+			}
+		}
+	}
 }
 
 func wellFormed(encoded []byte) bool {

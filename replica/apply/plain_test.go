@@ -102,7 +102,7 @@ func TestDefaultTTL(t *testing.T) {
 func TestNoop(t *testing.T) {
 	r := newReplica(t)
 	require.Equal(t, []Result{nil}, r.at(now, command.Op{Kind: command.Noop}))
-	require.Equal(t, State{AppliedIndex: 1, ClockMS: stampAt(now), Format: Format}, r.State())
+	require.Equal(t, State{AppliedIndex: 1, ClockMS: stampAt(now), Format: firstFormat}, r.State())
 }
 
 // TestRefusals holds Validate and Apply together: what one refuses before a log

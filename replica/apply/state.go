@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -11,8 +12,14 @@ import (
 // Format is the version of everything a partition stores: key encoding, record
 // header, bookkeeping. A binary refuses data of a newer format.
 //
+// A partition is written in the oldest format that can say what it holds.
+//
 //	1: keys and records as in idl/key and replica/record
-const Format = 1
+//	2: the partition was split or made by a split: HashCount and SplitAttempt
+const Format = 2
+
+// firstFormat is that of a partition that never heard of a split.
+const firstFormat = 1
 
 // ErrFormat marks data that this binary cannot read.
 var ErrFormat = errors.New("unknown data format")
@@ -32,6 +39,13 @@ type State struct {
 	ClockMS uint64
 	// Format is the version of the stored data.
 	Format uint8
+	// HashCount is the partition count by which this partition owns hashes: those
+	// that are its index modulo HashCount. 0 until the first split: it owns what
+	// the table's creation gave it, and nobody checks.
+	HashCount int32
+	// SplitAttempt is the attempt of the last split applied, see command.Split; 0
+	// in a partition that was made by a split and has not been split since.
+	SplitAttempt int32
 }
 
 // stateKey sorts behind every user key.
@@ -46,7 +60,7 @@ func Load(r Reader) (State, error) {
 	case err != nil:
 		return State{}, fmt.Errorf("load partition state: %w", err)
 	case !found:
-		return State{Format: Format}, nil
+		return State{Format: firstFormat}, nil
 	}
 	h, value, err := record.Decode(stored)
 	if err != nil || len(value) < 1 {
@@ -55,21 +69,40 @@ func Load(r Reader) (State, error) {
 	if value[0] < 1 || value[0] > Format {
 		return State{}, fmt.Errorf("load partition state: %w %d, this binary reads up to %d", ErrFormat, value[0], Format)
 	}
-	return State{AppliedIndex: h.Index, ClockMS: h.WriteTimeMS, Format: value[0]}, nil
+	st := State{AppliedIndex: h.Index, ClockMS: h.WriteTimeMS, Format: value[0]}
+	if st.Format >= 2 {
+		if len(value) < splitValueLen {
+			return State{}, fmt.Errorf("load partition state %x: %w", stored, engine.ErrCorruption)
+		}
+		st.HashCount = int32(binary.BigEndian.Uint32(value[1:]))
+		st.SplitAttempt = int32(binary.BigEndian.Uint32(value[5:]))
+	}
+	return st, nil
 }
+
+// splitValueLen is the length of the value in format 2.
+const splitValueLen = 9
 
 // AppendTo adds the bookkeeping to a batch. It is stored as a record whose
 // header says it: index and write time are the last entry's, and the value is
 //
-//	0
-//	┌───────────┐
-//	│ format u8 │
-//	└───────────┘
+//	0           1                   5                      9
+//	┌───────────┬───────────────────┬──────────────────────┐
+//	│ format u8 │ hash count u32 BE │ split attempt u32 BE │
+//	└───────────┴───────────────────┴──────────────────────┘
+//	              from format 2 on
 //
 // A later format may append to the value.
 func (s State) AppendTo(b *engine.Batch) {
 	h := record.Header{Index: s.AppliedIndex, WriteTimeMS: s.ClockMS}
-	b.PutHeader(stateKey, h, []byte{s.Format})
+	if s.Format < 2 {
+		b.PutHeader(stateKey, h, []byte{s.Format})
+		return
+	}
+	value := [splitValueLen]byte{s.Format}
+	binary.BigEndian.PutUint32(value[1:], uint32(s.HashCount))
+	binary.BigEndian.PutUint32(value[5:], uint32(s.SplitAttempt))
+	b.PutHeader(stateKey, h, value[:])
 }
 
 // ClockSec is ClockMS in seconds since 2016, for engine.SetClock.

@@ -17,14 +17,14 @@ func TestStateIsWrittenWithTheData(t *testing.T) {
 	r := newReplica(t)
 	fresh, err := Load(r.engine)
 	require.NoError(t, err)
-	require.Equal(t, State{Format: Format}, fresh)
+	require.Equal(t, State{Format: firstFormat}, fresh)
 
 	r.at(now, put("h", "s", "v", 0))
 	r.run(entry(command.Header{StampMS: stampAt(now + 1)}, put("h", "s", "v", 0)),
 		entry(command.Header{StampMS: stampAt(now + 2)}, put("h", "s", "v", 0)))
 	st, err := Load(r.engine)
 	require.NoError(t, err)
-	require.Equal(t, State{AppliedIndex: 3, ClockMS: stampAt(now + 2), Format: Format}, st)
+	require.Equal(t, State{AppliedIndex: 3, ClockMS: stampAt(now + 2), Format: firstFormat}, st)
 	require.Equal(t, st, r.State())
 	require.EqualValues(t, now+2, st.ClockSec())
 }
@@ -57,11 +57,13 @@ func TestLoadRefuses(t *testing.T) {
 	require.ErrorIs(t, err, engine.ErrCorruption)
 	_, err = Load(storage{value: record.Append(nil, record.Header{Index: 1}, nil)})
 	require.ErrorIs(t, err, engine.ErrCorruption)
+	_, err = Load(storage{value: record.Append(nil, record.Header{Index: 1}, []byte{2, 0, 0, 0, 8})})
+	require.ErrorIs(t, err, engine.ErrCorruption)
 	for _, format := range []byte{0, Format + 1} {
 		_, err = Load(storage{value: record.Append(nil, record.Header{Index: 1}, []byte{format})})
 		require.ErrorIs(t, err, ErrFormat)
 	}
-	st, err := Load(storage{value: record.Append(nil, record.Header{Index: 1}, []byte{Format, 'm', 'o', 'r', 'e'})})
+	st, err := Load(storage{value: record.Append(nil, record.Header{Index: 1}, []byte{1, 'm', 'o', 'r', 'e'})})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, st.AppliedIndex)
 }

@@ -32,10 +32,12 @@ import (
 	"fmt"
 )
 
-// Version is the version written, and so far the only one read.
+// Version is the newest version read. Entries are written in the oldest version
+// that can say what they say.
 //
 //	1: the layout above, kinds 1 to 7 and 64
-const Version = 1
+//	2: kind 65, alone in its entry, in the same layout
+const Version = 2
 
 // MaxPayload bounds the payload of one op in bytes. It equals the largest body
 // a frame may have (frame.MaxBody): no client can send more. What a server
@@ -65,9 +67,18 @@ type Header struct {
 	DefaultTTL uint32
 }
 
-// AppendHeader starts an entry in dst. At least one AppendOp must follow.
-func AppendHeader(dst []byte, h Header) []byte {
-	dst = append(dst, Version)
+// AppendHeader starts an entry in dst. At least one AppendOp must follow, of kinds
+// that may stand together.
+func AppendHeader(dst []byte, h Header) []byte { return appendHeader(dst, 1, h) }
+
+// AppendSplit appends a whole entry that holds a split; payload is that of
+// Split.AppendTo.
+func AppendSplit(dst []byte, h Header, payload []byte) []byte {
+	return AppendOp(appendHeader(dst, 2, h), KindSplit, payload)
+}
+
+func appendHeader(dst []byte, version byte, h Header) []byte {
+	dst = append(dst, version)
 	dst = binary.BigEndian.AppendUint64(dst, h.StampMS)
 	return binary.BigEndian.AppendUint32(dst, h.DefaultTTL)
 }
@@ -142,8 +153,8 @@ func Decode(b []byte) (Entry, error) {
 	if len(b) == 0 {
 		return Entry{}, fmt.Errorf("%w: empty", ErrCorrupt)
 	}
-	if b[0] != Version {
-		return Entry{}, fmt.Errorf("%w: %d, this binary reads %d", ErrVersion, b[0], Version)
+	if b[0] < 1 || b[0] > Version {
+		return Entry{}, fmt.Errorf("%w: %d, this binary reads up to %d", ErrVersion, b[0], Version)
 	}
 	if len(b) <= headerLen {
 		return Entry{}, fmt.Errorf("%w: %d bytes, no op", ErrCorrupt, len(b))
@@ -155,13 +166,28 @@ func Decode(b []byte) (Entry, error) {
 		},
 		ops: b[headerLen:],
 	}
+	alone := false
 	for rest := e.ops; len(rest) > 0; e.count++ {
+		var op Op
 		var err error
-		if _, rest, err = cutOp(rest); err != nil {
+		if op, rest, err = cutOp(rest); err != nil {
 			return Entry{}, fmt.Errorf("op %d: %w", e.count, err)
 		}
+		alone = alone || op.Kind.alone()
+	}
+	if alone != (b[0] > 1) || alone && e.count != 1 {
+		return Entry{}, fmt.Errorf("%w: %d ops in an entry of version %d", ErrCorrupt, e.count, b[0])
 	}
 	return e, nil
+}
+
+// Alone returns the op of an entry that is the only one for its kind's sake.
+func (e Entry) Alone() (Op, bool) {
+	c := e.Ops()
+	if e.count != 1 || !c.Next() || !c.Op.Kind.alone() {
+		return Op{}, false
+	}
+	return c.Op, true
 }
 
 // cutOp takes one op off a non-empty b. Lengths must be in their shortest form:

@@ -59,7 +59,10 @@ func TestDecodeRefuses(t *testing.T) {
 	}{
 		{"empty", nil, ErrCorrupt},
 		{"version 0", make([]byte, 20), ErrVersion},
-		{"version 2", append([]byte{2}, head[1:]...), ErrVersion},
+		{"version 3", append([]byte{3}, head[1:]...), ErrVersion},
+		{"version 2 without its kind", append([]byte{2}, with(64, 0)[1:]...), ErrCorrupt},
+		{"split in version 1", with(65, 0), ErrCorrupt},
+		{"split beside another", append(AppendSplit(nil, Header{}, nil), 64, 0), ErrCorrupt},
 		{"half a header", head[:5], ErrCorrupt},
 		{"no op", head, ErrCorrupt},
 		{"kind 0", with(0, 0), ErrCorrupt},
@@ -117,7 +120,36 @@ func TestKindNames(t *testing.T) {
 	}
 }
 
+func TestSplit(t *testing.T) {
+	s := Split{From: 4, To: 8, Attempt: 3}
+	b := AppendSplit(nil, Header{StampMS: 1}, s.AppendTo(nil))
+	want := "\x02\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x41\x0c\x00\x00\x00\x04\x00\x00\x00\x08\x00\x00\x00\x03"
+	if string(b) != want {
+		t.Errorf("got  %x\nwant %x", b, want)
+	}
+	e, err := Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	op, ok := e.Alone()
+	if !ok || op.Kind != KindSplit {
+		t.Fatalf("got %v, %v", op, ok)
+	}
+	if got, err := DecodeSplit(op.Payload); got != s || err != nil {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	for _, bad := range []Split{{}, {4, 4, 1}, {4, 16, 1}, {-4, -8, 1}, {4, 8, 0}, {0, 0, 1}, {1 << 30, math.MinInt32, 1}} {
+		if _, err := DecodeSplit(bad.AppendTo(nil)); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	if _, err := DecodeSplit(s.AppendTo([]byte{0})); !errors.Is(err, ErrCorrupt) {
+		t.Error("too long and accepted")
+	}
+}
+
 func FuzzDecode(f *testing.F) {
+	f.Add(AppendSplit(nil, Header{StampMS: 5}, Split{From: 1, To: 2, Attempt: 1}.AppendTo(nil)))
 	f.Add(AppendOp(AppendHeader(nil, Header{StampMS: 5, DefaultTTL: 6}), Incr, []byte("body")))
 	f.Add(AppendOp(AppendHeader(nil, Header{}), Noop, nil))
 	f.Add([]byte{1, 0, 0})
@@ -127,6 +159,12 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		again, n := AppendHeader(nil, e.Header), 0
+		if op, ok := e.Alone(); ok {
+			if again = AppendSplit(nil, e.Header, op.Payload); !bytes.Equal(again, b) {
+				t.Fatalf("got %x, want %x", again, b)
+			}
+			return
+		}
 		for c := e.Ops(); c.Next(); n++ {
 			again = AppendOp(again, c.Op.Kind, c.Op.Payload)
 		}

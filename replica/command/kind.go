@@ -8,7 +8,8 @@ import "strconv"
 //	 1 –  7  the writes of the rrdb service
 //	 8 – 63  free for further client writes
 //	64       Noop
-//	65 – 127 free for what a partition tells itself (split, ingest, ...)
+//	65       Split
+//	66 – 127 free for what a partition tells itself (ingest, ...)
 //	128 –    kept free in case one byte is not enough
 type Kind uint8
 
@@ -33,11 +34,17 @@ const (
 	// compactions of an idle partition may drop what has expired. No payload is
 	// needed; one is ignored.
 	Noop Kind = 64
+
+	// Split hands a part of the partition's hashes to a new partition; the payload
+	// is that of Split.AppendTo. It is the only op of its entry: what the new
+	// partition begins with is the state below the entry.
+	KindSplit Kind = 65
 )
 
 var kindNames = map[Kind]string{
 	Put: "put", Remove: "remove", MultiPut: "multi_put", MultiRemove: "multi_remove",
 	Incr: "incr", CheckAndSet: "check_and_set", CheckAndMutate: "check_and_mutate", Noop: "noop",
+	KindSplit: "split",
 }
 
 // String is the name for logs and metrics.
@@ -52,11 +59,15 @@ func (k Kind) String() string {
 // caller must not repeat the others after an unknown outcome.
 func (k Kind) Idempotent() bool {
 	switch k {
-	case Put, Remove, MultiPut, MultiRemove, Noop:
+	case Put, Remove, MultiPut, MultiRemove, Noop, KindSplit:
 		return true
 	}
 	return false
 }
 
 // known is on the path of every op, hence no map.
-func (k Kind) known() bool { return k >= Put && k <= CheckAndMutate || k == Noop }
+func (k Kind) known() bool { return k >= Put && k <= CheckAndMutate || k == Noop || k == KindSplit }
+
+// alone reports whether an entry may hold nothing beside the op. Such kinds need
+// version 2, the others are written as version 1.
+func (k Kind) alone() bool { return k == KindSplit }
