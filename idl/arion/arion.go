@@ -942,6 +942,9 @@ func (p *ReplicaMember) String() string {
 //   - LeaseValid
 //   - CompactionState
 //   - CompactedUnixSec
+//   - HashCount
+//   - SplitAttempt
+//   - BaseReady
 type ReplicaReport struct {
 	TableID          int32            `thrift:"table_id,1" db:"table_id" json:"table_id"`
 	PartitionIndex   int32            `thrift:"partition_index,2" db:"partition_index" json:"partition_index"`
@@ -957,6 +960,9 @@ type ReplicaReport struct {
 	LeaseValid       bool             `thrift:"lease_valid,12" db:"lease_valid" json:"lease_valid"`
 	CompactionState  CompactionState  `thrift:"compaction_state,13" db:"compaction_state" json:"compaction_state"`
 	CompactedUnixSec int64            `thrift:"compacted_unix_sec,14" db:"compacted_unix_sec" json:"compacted_unix_sec"`
+	HashCount        int32            `thrift:"hash_count,15" db:"hash_count" json:"hash_count"`
+	SplitAttempt     int32            `thrift:"split_attempt,16" db:"split_attempt" json:"split_attempt"`
+	BaseReady        bool             `thrift:"base_ready,17" db:"base_ready" json:"base_ready"`
 }
 
 func NewReplicaReport() *ReplicaReport {
@@ -1023,6 +1029,18 @@ var ReplicaReport_CompactedUnixSec_DEFAULT int64 = 0
 
 func (p *ReplicaReport) GetCompactedUnixSec() int64 {
 	return p.CompactedUnixSec
+}
+
+func (p *ReplicaReport) GetHashCount() int32 {
+	return p.HashCount
+}
+
+func (p *ReplicaReport) GetSplitAttempt() int32 {
+	return p.SplitAttempt
+}
+
+func (p *ReplicaReport) GetBaseReady() bool {
+	return p.BaseReady
 }
 func (p *ReplicaReport) IsSetCompactionState() bool {
 	return true
@@ -1186,6 +1204,36 @@ func (p *ReplicaReport) Read(ctx context.Context, iprot thrift.TProtocol) error 
 					return err
 				}
 			}
+		case 15:
+			if fieldTypeId == thrift.I32 {
+				if err := p.ReadField15(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		case 16:
+			if fieldTypeId == thrift.I32 {
+				if err := p.ReadField16(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		case 17:
+			if fieldTypeId == thrift.BOOL {
+				if err := p.ReadField17(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
 		default:
 			if err := iprot.Skip(ctx, fieldTypeId); err != nil {
 				return err
@@ -1340,6 +1388,33 @@ func (p *ReplicaReport) ReadField14(ctx context.Context, iprot thrift.TProtocol)
 	return nil
 }
 
+func (p *ReplicaReport) ReadField15(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadI32(ctx); err != nil {
+		return thrift.PrependError("error reading field 15: ", err)
+	} else {
+		p.HashCount = v
+	}
+	return nil
+}
+
+func (p *ReplicaReport) ReadField16(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadI32(ctx); err != nil {
+		return thrift.PrependError("error reading field 16: ", err)
+	} else {
+		p.SplitAttempt = v
+	}
+	return nil
+}
+
+func (p *ReplicaReport) ReadField17(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadBool(ctx); err != nil {
+		return thrift.PrependError("error reading field 17: ", err)
+	} else {
+		p.BaseReady = v
+	}
+	return nil
+}
+
 func (p *ReplicaReport) Write(ctx context.Context, oprot thrift.TProtocol) error {
 	if err := oprot.WriteStructBegin(ctx, "replica_report"); err != nil {
 		return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err)
@@ -1385,6 +1460,15 @@ func (p *ReplicaReport) Write(ctx context.Context, oprot thrift.TProtocol) error
 			return err
 		}
 		if err := p.writeField14(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField15(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField16(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField17(ctx, oprot); err != nil {
 			return err
 		}
 	}
@@ -1591,6 +1675,45 @@ func (p *ReplicaReport) writeField14(ctx context.Context, oprot thrift.TProtocol
 	return err
 }
 
+func (p *ReplicaReport) writeField15(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if err := oprot.WriteFieldBegin(ctx, "hash_count", thrift.I32, 15); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field begin error 15:hash_count: ", p), err)
+	}
+	if err := oprot.WriteI32(ctx, int32(p.HashCount)); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T.hash_count (15) field write error: ", p), err)
+	}
+	if err := oprot.WriteFieldEnd(ctx); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field end error 15:hash_count: ", p), err)
+	}
+	return err
+}
+
+func (p *ReplicaReport) writeField16(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if err := oprot.WriteFieldBegin(ctx, "split_attempt", thrift.I32, 16); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field begin error 16:split_attempt: ", p), err)
+	}
+	if err := oprot.WriteI32(ctx, int32(p.SplitAttempt)); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T.split_attempt (16) field write error: ", p), err)
+	}
+	if err := oprot.WriteFieldEnd(ctx); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field end error 16:split_attempt: ", p), err)
+	}
+	return err
+}
+
+func (p *ReplicaReport) writeField17(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if err := oprot.WriteFieldBegin(ctx, "base_ready", thrift.BOOL, 17); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field begin error 17:base_ready: ", p), err)
+	}
+	if err := oprot.WriteBool(ctx, bool(p.BaseReady)); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T.base_ready (17) field write error: ", p), err)
+	}
+	if err := oprot.WriteFieldEnd(ctx); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field end error 17:base_ready: ", p), err)
+	}
+	return err
+}
+
 func (p *ReplicaReport) Equals(other *ReplicaReport) bool {
 	if p == other {
 		return true
@@ -1645,6 +1768,15 @@ func (p *ReplicaReport) Equals(other *ReplicaReport) bool {
 	if p.CompactedUnixSec != other.CompactedUnixSec {
 		return false
 	}
+	if p.HashCount != other.HashCount {
+		return false
+	}
+	if p.SplitAttempt != other.SplitAttempt {
+		return false
+	}
+	if p.BaseReady != other.BaseReady {
+		return false
+	}
 	return true
 }
 
@@ -1663,14 +1795,16 @@ func (p *ReplicaReport) String() string {
 //   - Envs
 //   - Version
 //   - Dropped
+//   - InitPartitionCount
 type TableConfig struct {
-	TableID        int32             `thrift:"table_id,1" db:"table_id" json:"table_id"`
-	Name           string            `thrift:"name,2" db:"name" json:"name"`
-	PartitionCount int32             `thrift:"partition_count,3" db:"partition_count" json:"partition_count"`
-	ReplicaCount   int32             `thrift:"replica_count,4" db:"replica_count" json:"replica_count"`
-	Envs           map[string]string `thrift:"envs,5" db:"envs" json:"envs"`
-	Version        int64             `thrift:"version,6" db:"version" json:"version"`
-	Dropped        bool              `thrift:"dropped,7" db:"dropped" json:"dropped"`
+	TableID            int32             `thrift:"table_id,1" db:"table_id" json:"table_id"`
+	Name               string            `thrift:"name,2" db:"name" json:"name"`
+	PartitionCount     int32             `thrift:"partition_count,3" db:"partition_count" json:"partition_count"`
+	ReplicaCount       int32             `thrift:"replica_count,4" db:"replica_count" json:"replica_count"`
+	Envs               map[string]string `thrift:"envs,5" db:"envs" json:"envs"`
+	Version            int64             `thrift:"version,6" db:"version" json:"version"`
+	Dropped            bool              `thrift:"dropped,7" db:"dropped" json:"dropped"`
+	InitPartitionCount int32             `thrift:"init_partition_count,8" db:"init_partition_count" json:"init_partition_count"`
 }
 
 func NewTableConfig() *TableConfig {
@@ -1703,6 +1837,10 @@ func (p *TableConfig) GetVersion() int64 {
 
 func (p *TableConfig) GetDropped() bool {
 	return p.Dropped
+}
+
+func (p *TableConfig) GetInitPartitionCount() int32 {
+	return p.InitPartitionCount
 }
 func (p *TableConfig) Read(ctx context.Context, iprot thrift.TProtocol) error {
 	if _, err := iprot.ReadStructBegin(ctx); err != nil {
@@ -1781,6 +1919,16 @@ func (p *TableConfig) Read(ctx context.Context, iprot thrift.TProtocol) error {
 		case 7:
 			if fieldTypeId == thrift.BOOL {
 				if err := p.ReadField7(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		case 8:
+			if fieldTypeId == thrift.I32 {
+				if err := p.ReadField8(ctx, iprot); err != nil {
 					return err
 				}
 			} else {
@@ -1885,6 +2033,15 @@ func (p *TableConfig) ReadField7(ctx context.Context, iprot thrift.TProtocol) er
 	return nil
 }
 
+func (p *TableConfig) ReadField8(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadI32(ctx); err != nil {
+		return thrift.PrependError("error reading field 8: ", err)
+	} else {
+		p.InitPartitionCount = v
+	}
+	return nil
+}
+
 func (p *TableConfig) Write(ctx context.Context, oprot thrift.TProtocol) error {
 	if err := oprot.WriteStructBegin(ctx, "table_config"); err != nil {
 		return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err)
@@ -1909,6 +2066,9 @@ func (p *TableConfig) Write(ctx context.Context, oprot thrift.TProtocol) error {
 			return err
 		}
 		if err := p.writeField7(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField8(ctx, oprot); err != nil {
 			return err
 		}
 	}
@@ -2023,6 +2183,19 @@ func (p *TableConfig) writeField7(ctx context.Context, oprot thrift.TProtocol) (
 	return err
 }
 
+func (p *TableConfig) writeField8(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if err := oprot.WriteFieldBegin(ctx, "init_partition_count", thrift.I32, 8); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field begin error 8:init_partition_count: ", p), err)
+	}
+	if err := oprot.WriteI32(ctx, int32(p.InitPartitionCount)); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T.init_partition_count (8) field write error: ", p), err)
+	}
+	if err := oprot.WriteFieldEnd(ctx); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field end error 8:init_partition_count: ", p), err)
+	}
+	return err
+}
+
 func (p *TableConfig) Equals(other *TableConfig) bool {
 	if p == other {
 		return true
@@ -2056,6 +2229,9 @@ func (p *TableConfig) Equals(other *TableConfig) bool {
 	if p.Dropped != other.Dropped {
 		return false
 	}
+	if p.InitPartitionCount != other.InitPartitionCount {
+		return false
+	}
 	return true
 }
 
@@ -2067,17 +2243,224 @@ func (p *TableConfig) String() string {
 }
 
 // Attributes:
+//   - Count
+//   - Attempt
+//   - ParentReplicaID
+type SplitBase struct {
+	Count           int32 `thrift:"count,1" db:"count" json:"count"`
+	Attempt         int32 `thrift:"attempt,2" db:"attempt" json:"attempt"`
+	ParentReplicaID int64 `thrift:"parent_replica_id,3" db:"parent_replica_id" json:"parent_replica_id"`
+}
+
+func NewSplitBase() *SplitBase {
+	return &SplitBase{}
+}
+
+func (p *SplitBase) GetCount() int32 {
+	return p.Count
+}
+
+func (p *SplitBase) GetAttempt() int32 {
+	return p.Attempt
+}
+
+func (p *SplitBase) GetParentReplicaID() int64 {
+	return p.ParentReplicaID
+}
+func (p *SplitBase) Read(ctx context.Context, iprot thrift.TProtocol) error {
+	if _, err := iprot.ReadStructBegin(ctx); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+	}
+
+	for {
+		_, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+		if err != nil {
+			return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+		}
+		if fieldTypeId == thrift.STOP {
+			break
+		}
+		switch fieldId {
+		case 1:
+			if fieldTypeId == thrift.I32 {
+				if err := p.ReadField1(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		case 2:
+			if fieldTypeId == thrift.I32 {
+				if err := p.ReadField2(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		case 3:
+			if fieldTypeId == thrift.I64 {
+				if err := p.ReadField3(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		default:
+			if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+				return err
+			}
+		}
+		if err := iprot.ReadFieldEnd(ctx); err != nil {
+			return err
+		}
+	}
+	if err := iprot.ReadStructEnd(ctx); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+	}
+	return nil
+}
+
+func (p *SplitBase) ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadI32(ctx); err != nil {
+		return thrift.PrependError("error reading field 1: ", err)
+	} else {
+		p.Count = v
+	}
+	return nil
+}
+
+func (p *SplitBase) ReadField2(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadI32(ctx); err != nil {
+		return thrift.PrependError("error reading field 2: ", err)
+	} else {
+		p.Attempt = v
+	}
+	return nil
+}
+
+func (p *SplitBase) ReadField3(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadI64(ctx); err != nil {
+		return thrift.PrependError("error reading field 3: ", err)
+	} else {
+		p.ParentReplicaID = v
+	}
+	return nil
+}
+
+func (p *SplitBase) Write(ctx context.Context, oprot thrift.TProtocol) error {
+	if err := oprot.WriteStructBegin(ctx, "split_base"); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err)
+	}
+	if p != nil {
+		if err := p.writeField1(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField2(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField3(ctx, oprot); err != nil {
+			return err
+		}
+	}
+	if err := oprot.WriteFieldStop(ctx); err != nil {
+		return thrift.PrependError("write field stop error: ", err)
+	}
+	if err := oprot.WriteStructEnd(ctx); err != nil {
+		return thrift.PrependError("write struct stop error: ", err)
+	}
+	return nil
+}
+
+func (p *SplitBase) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if err := oprot.WriteFieldBegin(ctx, "count", thrift.I32, 1); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:count: ", p), err)
+	}
+	if err := oprot.WriteI32(ctx, int32(p.Count)); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T.count (1) field write error: ", p), err)
+	}
+	if err := oprot.WriteFieldEnd(ctx); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field end error 1:count: ", p), err)
+	}
+	return err
+}
+
+func (p *SplitBase) writeField2(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if err := oprot.WriteFieldBegin(ctx, "attempt", thrift.I32, 2); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field begin error 2:attempt: ", p), err)
+	}
+	if err := oprot.WriteI32(ctx, int32(p.Attempt)); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T.attempt (2) field write error: ", p), err)
+	}
+	if err := oprot.WriteFieldEnd(ctx); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field end error 2:attempt: ", p), err)
+	}
+	return err
+}
+
+func (p *SplitBase) writeField3(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if err := oprot.WriteFieldBegin(ctx, "parent_replica_id", thrift.I64, 3); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field begin error 3:parent_replica_id: ", p), err)
+	}
+	if err := oprot.WriteI64(ctx, int64(p.ParentReplicaID)); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T.parent_replica_id (3) field write error: ", p), err)
+	}
+	if err := oprot.WriteFieldEnd(ctx); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field end error 3:parent_replica_id: ", p), err)
+	}
+	return err
+}
+
+func (p *SplitBase) Equals(other *SplitBase) bool {
+	if p == other {
+		return true
+	} else if p == nil || other == nil {
+		return false
+	}
+	if p.Count != other.Count {
+		return false
+	}
+	if p.Attempt != other.Attempt {
+		return false
+	}
+	if p.ParentReplicaID != other.ParentReplicaID {
+		return false
+	}
+	return true
+}
+
+func (p *SplitBase) String() string {
+	if p == nil {
+		return "<nil>"
+	}
+	return fmt.Sprintf("SplitBase(%+v)", *p)
+}
+
+// Attributes:
 //   - TableID
 //   - PartitionIndex
 //   - ReplicaID
 //   - InitialMembers
 //   - Join
+//   - SplitCount
+//   - SplitAttempt
+//   - Base
+//   - PurgeCount
 type ReplicaAssignment struct {
 	TableID        int32            `thrift:"table_id,1" db:"table_id" json:"table_id"`
 	PartitionIndex int32            `thrift:"partition_index,2" db:"partition_index" json:"partition_index"`
 	ReplicaID      int64            `thrift:"replica_id,3" db:"replica_id" json:"replica_id"`
 	InitialMembers []*ReplicaMember `thrift:"initial_members,4" db:"initial_members" json:"initial_members"`
 	Join           bool             `thrift:"join,5" db:"join" json:"join"`
+	SplitCount     int32            `thrift:"split_count,6" db:"split_count" json:"split_count"`
+	SplitAttempt   int32            `thrift:"split_attempt,7" db:"split_attempt" json:"split_attempt"`
+	Base           *SplitBase       `thrift:"base,8" db:"base" json:"base,omitempty"`
+	PurgeCount     int32            `thrift:"purge_count,9" db:"purge_count" json:"purge_count"`
 }
 
 func NewReplicaAssignment() *ReplicaAssignment {
@@ -2103,6 +2486,31 @@ func (p *ReplicaAssignment) GetInitialMembers() []*ReplicaMember {
 func (p *ReplicaAssignment) GetJoin() bool {
 	return p.Join
 }
+
+func (p *ReplicaAssignment) GetSplitCount() int32 {
+	return p.SplitCount
+}
+
+func (p *ReplicaAssignment) GetSplitAttempt() int32 {
+	return p.SplitAttempt
+}
+
+var ReplicaAssignment_Base_DEFAULT *SplitBase
+
+func (p *ReplicaAssignment) GetBase() *SplitBase {
+	if !p.IsSetBase() {
+		return ReplicaAssignment_Base_DEFAULT
+	}
+	return p.Base
+}
+
+func (p *ReplicaAssignment) GetPurgeCount() int32 {
+	return p.PurgeCount
+}
+func (p *ReplicaAssignment) IsSetBase() bool {
+	return p.Base != nil
+}
+
 func (p *ReplicaAssignment) Read(ctx context.Context, iprot thrift.TProtocol) error {
 	if _, err := iprot.ReadStructBegin(ctx); err != nil {
 		return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
@@ -2160,6 +2568,46 @@ func (p *ReplicaAssignment) Read(ctx context.Context, iprot thrift.TProtocol) er
 		case 5:
 			if fieldTypeId == thrift.BOOL {
 				if err := p.ReadField5(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		case 6:
+			if fieldTypeId == thrift.I32 {
+				if err := p.ReadField6(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		case 7:
+			if fieldTypeId == thrift.I32 {
+				if err := p.ReadField7(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		case 8:
+			if fieldTypeId == thrift.STRUCT {
+				if err := p.ReadField8(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		case 9:
+			if fieldTypeId == thrift.I32 {
+				if err := p.ReadField9(ctx, iprot); err != nil {
 					return err
 				}
 			} else {
@@ -2238,6 +2686,41 @@ func (p *ReplicaAssignment) ReadField5(ctx context.Context, iprot thrift.TProtoc
 	return nil
 }
 
+func (p *ReplicaAssignment) ReadField6(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadI32(ctx); err != nil {
+		return thrift.PrependError("error reading field 6: ", err)
+	} else {
+		p.SplitCount = v
+	}
+	return nil
+}
+
+func (p *ReplicaAssignment) ReadField7(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadI32(ctx); err != nil {
+		return thrift.PrependError("error reading field 7: ", err)
+	} else {
+		p.SplitAttempt = v
+	}
+	return nil
+}
+
+func (p *ReplicaAssignment) ReadField8(ctx context.Context, iprot thrift.TProtocol) error {
+	p.Base = &SplitBase{}
+	if err := p.Base.Read(ctx, iprot); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", p.Base), err)
+	}
+	return nil
+}
+
+func (p *ReplicaAssignment) ReadField9(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadI32(ctx); err != nil {
+		return thrift.PrependError("error reading field 9: ", err)
+	} else {
+		p.PurgeCount = v
+	}
+	return nil
+}
+
 func (p *ReplicaAssignment) Write(ctx context.Context, oprot thrift.TProtocol) error {
 	if err := oprot.WriteStructBegin(ctx, "replica_assignment"); err != nil {
 		return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err)
@@ -2256,6 +2739,18 @@ func (p *ReplicaAssignment) Write(ctx context.Context, oprot thrift.TProtocol) e
 			return err
 		}
 		if err := p.writeField5(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField6(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField7(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField8(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField9(ctx, oprot); err != nil {
 			return err
 		}
 	}
@@ -2341,6 +2836,60 @@ func (p *ReplicaAssignment) writeField5(ctx context.Context, oprot thrift.TProto
 	return err
 }
 
+func (p *ReplicaAssignment) writeField6(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if err := oprot.WriteFieldBegin(ctx, "split_count", thrift.I32, 6); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field begin error 6:split_count: ", p), err)
+	}
+	if err := oprot.WriteI32(ctx, int32(p.SplitCount)); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T.split_count (6) field write error: ", p), err)
+	}
+	if err := oprot.WriteFieldEnd(ctx); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field end error 6:split_count: ", p), err)
+	}
+	return err
+}
+
+func (p *ReplicaAssignment) writeField7(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if err := oprot.WriteFieldBegin(ctx, "split_attempt", thrift.I32, 7); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field begin error 7:split_attempt: ", p), err)
+	}
+	if err := oprot.WriteI32(ctx, int32(p.SplitAttempt)); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T.split_attempt (7) field write error: ", p), err)
+	}
+	if err := oprot.WriteFieldEnd(ctx); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field end error 7:split_attempt: ", p), err)
+	}
+	return err
+}
+
+func (p *ReplicaAssignment) writeField8(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if p.IsSetBase() {
+		if err := oprot.WriteFieldBegin(ctx, "base", thrift.STRUCT, 8); err != nil {
+			return thrift.PrependError(fmt.Sprintf("%T write field begin error 8:base: ", p), err)
+		}
+		if err := p.Base.Write(ctx, oprot); err != nil {
+			return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", p.Base), err)
+		}
+		if err := oprot.WriteFieldEnd(ctx); err != nil {
+			return thrift.PrependError(fmt.Sprintf("%T write field end error 8:base: ", p), err)
+		}
+	}
+	return err
+}
+
+func (p *ReplicaAssignment) writeField9(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if err := oprot.WriteFieldBegin(ctx, "purge_count", thrift.I32, 9); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field begin error 9:purge_count: ", p), err)
+	}
+	if err := oprot.WriteI32(ctx, int32(p.PurgeCount)); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T.purge_count (9) field write error: ", p), err)
+	}
+	if err := oprot.WriteFieldEnd(ctx); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field end error 9:purge_count: ", p), err)
+	}
+	return err
+}
+
 func (p *ReplicaAssignment) Equals(other *ReplicaAssignment) bool {
 	if p == other {
 		return true
@@ -2366,6 +2915,18 @@ func (p *ReplicaAssignment) Equals(other *ReplicaAssignment) bool {
 		}
 	}
 	if p.Join != other.Join {
+		return false
+	}
+	if p.SplitCount != other.SplitCount {
+		return false
+	}
+	if p.SplitAttempt != other.SplitAttempt {
+		return false
+	}
+	if !p.Base.Equals(other.Base) {
+		return false
+	}
+	if p.PurgeCount != other.PurgeCount {
 		return false
 	}
 	return true

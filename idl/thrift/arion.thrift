@@ -64,6 +64,9 @@ struct replica_report {
   12: bool lease_valid          // the leader may serve reads without asking
   13: optional compaction_state compaction_state = compaction_state.UNKNOWN
   14: optional i64 compacted_unix_sec = 0  // when the last one that finished began, 0 = never
+  15: i32 hash_count            // applied: it owns the hashes that are its index modulo this; 0 = never split
+  16: i32 split_attempt         // applied: attempt of the split that made hash_count
+  17: bool base_ready           // it holds a durable base for the child of that split
 }
 
 struct table_config {
@@ -74,6 +77,14 @@ struct table_config {
   5: map<string, string> envs
   6: i64 version
   7: bool dropped
+  8: i32 init_partition_count   // at its creation: by it own partitions hashes that never split
+}
+
+// What a replica of a partition made by a split is to begin with.
+struct split_base {
+  1: i32 count                  // partition count after that split; the parent is index - count/2
+  2: i32 attempt                // of the parent's split entry that the base was made at
+  3: i64 parent_replica_id      // of the parent on this node, whose directory holds the base; 0 = none
 }
 
 struct replica_assignment {
@@ -82,6 +93,10 @@ struct replica_assignment {
   3: i64 replica_id
   4: list<replica_member> initial_members  // of the group at its birth
   5: bool join                  // enter a group that exists already
+  6: i32 split_count            // the leader splits the partition until it owns hashes by this count; 0 = nothing to do
+  7: i32 split_attempt          // and this attempt
+  8: optional split_base base   // the partition was made by a split: its log does not hold all of its data
+  9: i32 purge_count            // records foreign by this count may be purged; 0 = none
 }
 
 struct disk_stat {
