@@ -21,10 +21,12 @@ import (
 	"github.com/arionkv/arion/internal/raft"
 	"github.com/arionkv/arion/internal/rpc"
 	"github.com/arionkv/arion/internal/version"
+	"github.com/arionkv/arion/replica/compact"
 	"github.com/arionkv/arion/replica/engine"
 	"github.com/arionkv/arion/replica/host"
 	"github.com/arionkv/arion/replica/read"
 	"github.com/arionkv/arion/replica/service"
+	"github.com/arionkv/arion/replica/throttle"
 )
 
 // Deps are what a server gets from its process.
@@ -45,6 +47,7 @@ type Server struct {
 	gossip   *gossip.Gossip
 	pool     *rpc.Pool
 	host     *host.Host
+	throttle *throttle.Keeper
 	service  *service.Service
 	rpc      *rpc.Server
 	served   chan error
@@ -154,13 +157,16 @@ func (s *Server) openHost(deps Deps, endpoint *arion.NodeEndpoint) error {
 	if err := host.SweepTrash(s.cfg.Node.Dir, time.Now()); err != nil {
 		log.WithError(err).Warn("trash is not swept")
 	}
+	s.throttle = throttle.NewKeeper()
 	s.host = host.Open(host.Options{
 		Dir: s.cfg.Node.Dir, Endpoint: endpoint, Metas: s.cfg.Meta.Servers,
 		Pool: s.pool, Open: open,
 		Scans: read.NewContextTable(read.ContextOptions{TTL: s.cfg.Replica.ScannerTTL, PerPartition: s.cfg.Replica.MaxScanners}),
 		Learn: s.learn, Publish: s.gossip.SetReports,
-		Disk: host.NewDisk(s.cfg.Node.Dir, int64(s.cfg.Replica.DiskLowWater), log),
-		Log:  log,
+		Disk:        host.NewDisk(s.cfg.Node.Dir, int64(s.cfg.Replica.DiskLowWater), log),
+		Throttles:   s.throttle,
+		Compactions: compact.NewRunner(deps.Log.WithField("component", "compact")),
+		Log:         log,
 	})
 	return nil
 }
@@ -190,12 +196,16 @@ func (s *Server) Ready() error { return s.host.Ready() }
 
 // Close stops the server. The order is part of the contract with clients:
 //
-//  1. no new connections or requests; what is in flight is answered
-//  2. leaders move away and replicas close, which flushes them
-//  3. gossip says good-bye, so that nobody waits for a probe to fail
-//  4. raft, connections to others
+//  1. requests held back by a rate go on, new ones are not held any more
+//  2. no new connections or requests; what is in flight is answered
+//  3. leaders move away and replicas close, which flushes them
+//  4. gossip says good-bye, so that nobody waits for a probe to fail
+//  5. raft, connections to others
 func (s *Server) Close(ctx context.Context) error {
 	var errs []error
+	if s.throttle != nil {
+		s.throttle.Close()
+	}
 	if s.rpc != nil {
 		errs = append(errs, s.rpc.Close(ctx))
 		<-s.served

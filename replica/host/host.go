@@ -17,9 +17,12 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/arionkv/arion/idl/arion"
+	"github.com/arionkv/arion/replica/compact"
+	"github.com/arionkv/arion/replica/load"
 	"github.com/arionkv/arion/replica/partition"
 	"github.com/arionkv/arion/replica/read"
 	"github.com/arionkv/arion/replica/table"
+	"github.com/arionkv/arion/replica/throttle"
 )
 
 const (
@@ -50,7 +53,11 @@ type Options struct {
 	// Scans holds the open scans of all partitions of the node.
 	Scans *read.ContextTable
 	Disk  *Disk
-	Log   *logrus.Entry
+	// Throttles follows the envs of the tables. Its maker closes it.
+	Throttles *throttle.Keeper
+	// Compactions does the manual compactions; Close closes it.
+	Compactions *compact.Runner
+	Log         *logrus.Entry
 }
 
 // Host owns the replicas of a node.
@@ -87,7 +94,12 @@ type Replica struct {
 	*partition.Partition
 	// Reads answers its reads.
 	Reads *read.Reader
-	table atomic.Pointer[table.Table]
+	// Load counts its requests.
+	Load *load.Load
+	// Throttle is the account of its table on this node.
+	Throttle *throttle.Table
+	dir      string
+	table    atomic.Pointer[table.Table]
 }
 
 // Table returns the newest view of the replica's table.
@@ -210,6 +222,7 @@ func (h *Host) round() {
 		h.accept(resp)
 	}
 	h.converge()
+	h.maintain(time.Now())
 }
 
 // complain warns once when the metas fall silent; the data path goes on.
@@ -265,8 +278,10 @@ func (h *Host) acceptTablesLocked(configs []*arion.TableConfig) {
 			h.log.WithError(err).Warn("table has envs this server does not understand")
 		}
 		tables[c.TableID] = t
+		h.o.Throttles.Table(c.TableID).Update(t.Settings.Throttling)
 	}
 	h.tables = tables
+	h.o.Throttles.Forget(func(id int32) bool { return tables[id] != nil })
 	for id, s := range h.slots {
 		if t := tables[id.table]; t != nil && s.replica != nil {
 			s.replica.use(t)
@@ -285,7 +300,7 @@ func (h *Host) Reports() []*arion.ReplicaReport {
 	defer h.mu.Unlock()
 	reports := make([]*arion.ReplicaReport, 0, len(h.slots))
 	for id, s := range h.slots {
-		reports = append(reports, s.report(id))
+		reports = append(reports, h.report(id, s))
 	}
 	return reports
 }
@@ -295,6 +310,7 @@ func (h *Host) Reports() []*arion.ReplicaReport {
 func (h *Host) Close() error {
 	h.cancel()
 	h.wg.Wait()
+	h.o.Compactions.Close()
 	h.serving.Store(&map[gpid]*Replica{})
 	return h.closeAll()
 }

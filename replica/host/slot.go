@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/arionkv/arion/idl/arion"
+	"github.com/arionkv/arion/replica/load"
 	"github.com/arionkv/arion/replica/partition"
 	"github.com/arionkv/arion/replica/read"
 )
@@ -27,9 +28,9 @@ type slot struct {
 	retryAt    time.Time
 }
 
-func (s *slot) report(id gpid) *arion.ReplicaReport {
+func (h *Host) report(id gpid, s *slot) *arion.ReplicaReport {
 	if s.replica != nil {
-		return s.replica.Report()
+		return h.describe(id, s.replica)
 	}
 	r := &arion.ReplicaReport{
 		TableID: id.table, PartitionIndex: id.index, ReplicaID: s.assignment.ReplicaID,
@@ -126,7 +127,7 @@ func (h *Host) open(id gpid, s *slot) {
 		return
 	}
 	s.err = nil
-	s.replica = h.newReplica(id, p)
+	s.replica = h.newReplica(id, p, h.dirOf(s.assignment))
 	if t := h.tables[id.table]; t != nil {
 		s.replica.use(t)
 	}
@@ -134,9 +135,9 @@ func (h *Host) open(id gpid, s *slot) {
 	h.Poke() // the meta leader waits for this report
 }
 
-func (h *Host) newReplica(id gpid, p *partition.Partition) *Replica {
+func (h *Host) newReplica(id gpid, p *partition.Partition, dir string) *Replica {
 	return &Replica{
-		Partition: p,
+		Partition: p, Load: &load.Load{}, Throttle: h.o.Throttles.Table(id.table), dir: dir,
 		Reads: &read.Reader{
 			TableID: id.table, PartitionIndex: id.index,
 			Server: h.o.Endpoint.RPCAddress, Contexts: h.o.Scans.Partition(),

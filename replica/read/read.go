@@ -83,8 +83,9 @@ type Reader struct {
 	Clock func() time.Time
 }
 
-// getReply saves an allocation per get.
-type getReply struct {
+// GetReply is the reply to a get with its parts, for reuse. The zero GetReply is
+// ready.
+type GetReply struct {
 	rrdb.ReadResponse
 	value base.Blob
 }
@@ -92,16 +93,24 @@ type getReply struct {
 // Get answers a get. The value is read into dst, as append would do, and the
 // response aliases it; dst may be nil.
 func (r *Reader) Get(v View, encoded, dst []byte) (*rrdb.ReadResponse, error) {
-	reply := &getReply{ReadResponse: rrdb.ReadResponse{
-		AppID: r.TableID, PartitionIndex: r.PartitionIndex, Server: r.Server,
-	}}
-	reply.Value = &reply.value
+	reply := new(GetReply)
+	_, err := r.GetInto(v, encoded, dst, reply)
+	return &reply.ReadResponse, err
+}
+
+// GetInto is Get into a reply that the caller provides. It returns dst with the
+// stored bytes appended, which the reply aliases: reuse neither before the other.
+func (r *Reader) GetInto(v View, encoded, dst []byte, reply *GetReply) ([]byte, error) {
+	reply.ReadResponse = rrdb.ReadResponse{
+		AppID: r.TableID, PartitionIndex: r.PartitionIndex, Server: r.Server, Value: &reply.value,
+	}
+	reply.value.Data = nil
 	_, stored, status, err := r.live(v, encoded, dst)
 	reply.Error = int32(status)
 	if status == code.StatusOK {
 		reply.value.Data = stored[len(dst)+record.HeaderLen:]
 	}
-	return &reply.ReadResponse, err
+	return stored, err
 }
 
 // TTL answers a ttl: seconds to live, or -1 without expiry. A record that

@@ -124,21 +124,6 @@ func (s *Service) addDisk(req *rpc.Request) {
 	req.Reply(&admin.AddNewDiskResponse{Err: base.ErrorCodeOf(code.InvalidParameters), ErrHint: &hint})
 }
 
-// detectHotkey is not there yet; the answer says so instead of finding nothing.
-func (s *Service) detectHotkey(req *rpc.Request) {
-	arg := admin.NewDetectHotkeyRequest()
-	if !req.DecodeOrFail(arg) {
-		return
-	}
-	resp := &admin.DetectHotkeyResponse{Err: base.ErrorCodeOf(code.ServiceNotActive)}
-	if _, ok := s.o.Host.Lookup(arg.Pid.AppID, arg.Pid.PartitionIndex); !ok {
-		resp.Err = base.ErrorCodeOf(code.ObjectNotFound)
-	}
-	hint := "hot key detection is not active on this server"
-	resp.ErrHint = &hint
-	req.Reply(resp)
-}
-
 func (s *Service) replicaInfo(req *rpc.Request) {
 	resp := &admin.QueryReplicaInfoResponse{Err: base.ErrorCodeOf(code.OK)}
 	for _, r := range s.o.Host.Reports() {

@@ -1,6 +1,9 @@
 package service
 
 import (
+	"errors"
+	"time"
+
 	"github.com/sirupsen/logrus"
 
 	"github.com/arionkv/arion/idl/base"
@@ -8,161 +11,135 @@ import (
 	"github.com/arionkv/arion/idl/frame"
 	"github.com/arionkv/arion/idl/rrdb"
 	"github.com/arionkv/arion/internal/rpc"
-	"github.com/arionkv/arion/replica/host"
+	"github.com/arionkv/arion/replica/partition"
 	"github.com/arionkv/arion/replica/read"
 )
 
-// reading answers one read. A nil response means that it has answered itself.
-type reading func(c *call, r *host.Replica, v read.View) (frame.Message, error)
+// reading answers one read. The response may come with an error, which then is
+// for the log only.
+type reading func(c *call, v read.View) (frame.Message, error)
 
-// point runs a read on the connection's goroutine, unless the lease must be
-// renewed first.
-func (s *Service) point(f reading) rpc.Handler {
-	return func(req *rpc.Request) {
-		c, ok := s.admitRead(req)
-		if !ok {
-			return
-		}
-		s.afterBarrier(c, func(c call) { s.answer(&c, f) })
-	}
-}
-
-// ranged runs a read on a worker.
-func (s *Service) ranged(f reading) rpc.Handler {
-	return func(req *rpc.Request) {
-		c, ok := s.admitRead(req)
-		if !ok {
-			return
-		}
-		s.afterBarrier(c, func(c call) {
-			if !s.ranges.run(func() { s.answer(&c, f) }) {
-				c.Fail(code.Busy)
-			}
-		})
-	}
-}
-
-// admitRead is admit for reads. Scans of a whole partition carry the index in
-// place of a hash, so only keyed reads could be checked for a foreign hash; they
-// are, by name.
-func (s *Service) admitRead(req *rpc.Request) (call, bool) {
-	c, ok := s.admit(req, false)
-	if !ok {
-		return c, false
-	}
-	if keyed(req.Name) && c.foreign() {
-		req.Fail(code.ParentPartitionMisused)
-		return c, false
-	}
-	return c, true
-}
-
-func keyed(name string) bool {
-	switch name {
-	case frame.RPCGet, frame.RPCTTL, frame.RPCMultiGet, frame.RPCBatchGet, frame.RPCSortkeyCount:
-		return true
-	}
-	return false
-}
-
-// afterBarrier goes on once a read is linearizable: at once under a lease. A
-// backup request may be answered by any replica and may be stale.
-func (s *Service) afterBarrier(c call, next func(call)) {
-	if c.Backup {
-		next(c)
-		return
-	}
-	c.replica.ReadBarrier(func(err error) {
-		if err != nil {
-			s.fail(&c, err)
-			return
-		}
-		next(c)
-	})
-}
+// errArgs is a request whose arguments do not decode.
+var errArgs = errors.New("arguments do not decode")
 
 // answer runs the read on the replica's engine and replies.
-func (s *Service) answer(c *call, f reading) {
+func (c *call) answer() {
+	if c.o.ranged {
+		c.started = time.Now()
+	}
 	eng, err := c.replica.Acquire()
 	if err != nil {
 		c.Fail(code.ObjectNotFound) // closed a moment ago
+		c.end()
 		return
 	}
 	defer eng.Release()
-	result, err := f(c, c.replica, s.view(c, eng))
-	if err != nil {
-		s.log.WithError(err).WithFields(logrus.Fields{"rpc": c.Name, "partition": c.PartitionIndex, "table": c.AppID}).
+	result, err := c.o.read(c, c.view(eng))
+	switch {
+	case errors.Is(err, errArgs):
+		c.Fail(code.InvalidParameters)
+		c.end()
+		return
+	case err != nil:
+		c.s.log.WithError(err).WithFields(logrus.Fields{"rpc": c.Name, "partition": c.PartitionIndex, "table": c.AppID}).
 			Error("storage failed in a read")
 	}
-	if result != nil {
-		s.finish(c, result)
+	if c.o.ranged {
+		c.answered = time.Now()
 	}
+	c.finish(result, sizeOf(result))
 }
 
-func (s *Service) view(c *call, eng read.Source) read.View {
-	t := c.replica.Table()
-	v := read.View{Engine: eng, NowSec: c.replica.NowSec(), Limits: s.limits}
-	v.Limits.Time = t.Settings.IterationTime
-	if t.Settings.ValidateHash {
-		v.PartitionCount = t.PartitionCount
+func (c *call) view(eng *partition.Handle) read.View {
+	v := read.View{Engine: eng, NowSec: c.replica.NowSec(), Limits: c.s.limits}
+	v.Limits.Time = c.table.Settings.IterationTime
+	if c.table.Settings.ValidateHash {
+		v.PartitionCount = c.table.PartitionCount
 	}
 	return v
 }
 
-func (s *Service) get(c *call, r *host.Replica, v read.View) (frame.Message, error) {
-	var key base.Blob
-	if !c.DecodeOrFail(&key) {
-		return nil, nil
+// sizeOf is the user data in a reply, in bytes.
+func sizeOf(m frame.Message) (n int) {
+	switch r := m.(type) {
+	case *rrdb.ReadResponse:
+		return r.Value.Len()
+	case *rrdb.MultiGetResponse:
+		return sizeOfAll(r.Kvs)
+	case *rrdb.ScanResponse:
+		return sizeOfAll(r.Kvs)
+	case *rrdb.BatchGetResponse:
+		for _, d := range r.Data {
+			n += d.HashKey.Len() + d.SortKey.Len() + d.Value.Len()
+		}
 	}
-	return r.Reads.Get(v, key.Data, nil)
+	return n
 }
 
-func (s *Service) ttl(c *call, r *host.Replica, v read.View) (frame.Message, error) {
-	var key base.Blob
-	if !c.DecodeOrFail(&key) {
-		return nil, nil
+func sizeOfAll(kvs []*rrdb.KeyValue) (n int) {
+	for _, kv := range kvs {
+		n += kv.Key.Len() + kv.Value.Len()
 	}
-	return r.Reads.TTL(v, key.Data)
+	return n
 }
 
-func (s *Service) sortKeyCount(c *call, r *host.Replica, v read.View) (frame.Message, error) {
-	var hashKey base.Blob
-	if !c.DecodeOrFail(&hashKey) {
-		return nil, nil
+func get(c *call, v read.View) (frame.Message, error) {
+	if c.Decode(&c.key) != nil {
+		return nil, errArgs
 	}
-	return r.Reads.SortKeyCount(v, hashKey.Data)
+	var err error
+	c.buf, err = c.replica.Reads.GetInto(v, c.key.Data, c.buf[:0], &c.reply)
+	return &c.reply.ReadResponse, err
 }
 
-func (s *Service) batchGet(c *call, r *host.Replica, v read.View) (frame.Message, error) {
+func ttl(c *call, v read.View) (frame.Message, error) {
+	if c.Decode(&c.key) != nil {
+		return nil, errArgs
+	}
+	return c.replica.Reads.TTL(v, c.key.Data)
+}
+
+func sortKeyCount(c *call, v read.View) (frame.Message, error) {
+	if c.Decode(&c.key) != nil {
+		return nil, errArgs
+	}
+	return c.replica.Reads.SortKeyCount(v, c.key.Data)
+}
+
+func batchGet(c *call, v read.View) (frame.Message, error) {
 	req := rrdb.NewBatchGetRequest()
-	if !c.DecodeOrFail(req) {
-		return nil, nil
+	if c.Decode(req) != nil {
+		return nil, errArgs
 	}
-	return r.Reads.BatchGet(v, req)
+	second := c.begin.Unix()
+	for _, k := range req.Keys {
+		c.replica.Load.Reads.Observe(k.HashKey.Bytes(), second)
+	}
+	return c.replica.Reads.BatchGet(v, req)
 }
 
-func (s *Service) multiGet(c *call, r *host.Replica, v read.View) (frame.Message, error) {
+func multiGet(c *call, v read.View) (frame.Message, error) {
 	req := rrdb.NewMultiGetRequest()
-	if !c.DecodeOrFail(req) {
-		return nil, nil
+	if c.Decode(req) != nil {
+		return nil, errArgs
 	}
-	return r.Reads.MultiGet(v, req)
+	return c.replica.Reads.MultiGet(v, req)
 }
 
-func (s *Service) getScanner(c *call, r *host.Replica, v read.View) (frame.Message, error) {
+func getScanner(c *call, v read.View) (frame.Message, error) {
 	req := rrdb.NewGetScannerRequest()
-	if !c.DecodeOrFail(req) {
-		return nil, nil
+	if c.Decode(req) != nil {
+		return nil, errArgs
 	}
-	return r.Reads.GetScanner(v, req)
+	return c.replica.Reads.GetScanner(v, req)
 }
 
-func (s *Service) scan(c *call, r *host.Replica, v read.View) (frame.Message, error) {
+func scan(c *call, v read.View) (frame.Message, error) {
 	req := rrdb.NewScanRequest()
-	if !c.DecodeOrFail(req) {
-		return nil, nil
+	if c.Decode(req) != nil {
+		return nil, errArgs
 	}
-	return r.Reads.Scan(v, req)
+	return c.replica.Reads.Scan(v, req)
 }
 
 // clearScanner drops a context. It is never answered, not even with an error:

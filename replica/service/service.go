@@ -8,19 +8,20 @@
 package service
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
 	"github.com/arionkv/arion/idl/arion"
-	"github.com/arionkv/arion/idl/code"
 	"github.com/arionkv/arion/idl/frame"
 	"github.com/arionkv/arion/internal/obs"
 	"github.com/arionkv/arion/internal/remotecmd"
 	"github.com/arionkv/arion/internal/rpc"
 	"github.com/arionkv/arion/replica/command"
 	"github.com/arionkv/arion/replica/host"
+	"github.com/arionkv/arion/replica/load"
 	"github.com/arionkv/arion/replica/read"
 )
 
@@ -51,17 +52,20 @@ type Service struct {
 	ranges  *workers
 	slow    *obs.Throttle
 	metrics *metrics
+	calls   *sync.Pool // of *call
 }
 
 // New makes a Service. Close it after the rpc server.
 func New(o Options) *Service {
-	return &Service{
+	s := &Service{
 		o: o, log: o.Log,
 		limits:  read.DefaultLimits(),
 		ranges:  newWorkers(),
 		slow:    obs.NewThrottle(slowLogInterval),
-		metrics: newMetrics(o.Registerer),
+		metrics: newMetrics(o),
 	}
+	s.calls = newCalls(s)
+	return s
 }
 
 // Close waits for range reads that run.
@@ -75,91 +79,31 @@ func (s *Service) Register(m *rpc.Mux) {
 }
 
 func (s *Service) registerWrites(m *rpc.Mux) {
-	for name, kind := range map[string]command.Kind{
-		frame.RPCPut:            command.Put,
-		frame.RPCMultiPut:       command.MultiPut,
-		frame.RPCRemove:         command.Remove,
-		frame.RPCMultiRemove:    command.MultiRemove,
-		frame.RPCIncr:           command.Incr,
-		frame.RPCCheckAndSet:    command.CheckAndSet,
-		frame.RPCCheckAndMutate: command.CheckAndMutate,
-	} {
-		m.Handle(name, s.write(kind))
+	add := func(name string, op load.Op, kind command.Kind, hash hashKeyOf) {
+		m.Handle(name, s.handler(operation{op: op, kind: kind, hash: hash, keyed: true}))
 	}
+	add(frame.RPCPut, load.Put, command.Put, keyField)
+	add(frame.RPCMultiPut, load.MultiPut, command.MultiPut, hashKeyField)
+	add(frame.RPCRemove, load.Remove, command.Remove, keyArg)
+	add(frame.RPCMultiRemove, load.MultiRemove, command.MultiRemove, hashKeyField)
+	add(frame.RPCIncr, load.Incr, command.Incr, keyField)
+	add(frame.RPCCheckAndSet, load.CheckAndSet, command.CheckAndSet, hashKeyField)
+	add(frame.RPCCheckAndMutate, load.CheckAndMutate, command.CheckAndMutate, hashKeyField)
 }
 
+// Scans of a whole partition carry its index in place of a hash, so the hash of
+// scans means nothing.
 func (s *Service) registerReads(m *rpc.Mux) {
-	m.Handle(frame.RPCGet, s.point(s.get))
-	m.Handle(frame.RPCTTL, s.point(s.ttl))
-	m.Handle(frame.RPCBatchGet, s.ranged(s.batchGet))
-	m.Handle(frame.RPCMultiGet, s.ranged(s.multiGet))
-	m.Handle(frame.RPCSortkeyCount, s.ranged(s.sortKeyCount))
-	m.Handle(frame.RPCGetScanner, s.ranged(s.getScanner))
-	m.Handle(frame.RPCScan, s.ranged(s.scan))
+	for name, o := range map[string]operation{
+		frame.RPCGet:          {op: load.Get, read: get, hash: keyArg, keyed: true},
+		frame.RPCTTL:          {op: load.TTL, read: ttl, hash: keyArg, keyed: true},
+		frame.RPCBatchGet:     {op: load.BatchGet, read: batchGet, keyed: true, ranged: true},
+		frame.RPCMultiGet:     {op: load.MultiGet, read: multiGet, hash: hashKeyField, keyed: true, ranged: true},
+		frame.RPCSortkeyCount: {op: load.SortKeyCount, read: sortKeyCount, hash: hashKeyArg, keyed: true, ranged: true},
+		frame.RPCGetScanner:   {op: load.GetScanner, read: getScanner, ranged: true},
+		frame.RPCScan:         {op: load.Scan, read: scan, ranged: true},
+	} {
+		m.Handle(name, s.handler(o))
+	}
 	m.Handle(frame.RPCClearScanner, s.clearScanner)
-}
-
-// call is one admitted request on its way through the service.
-type call struct {
-	*rpc.Request
-	replica *host.Replica
-	begin   time.Time
-}
-
-// admit finds the replica and refuses what the table does not allow. It answers
-// the request itself when it returns false.
-func (s *Service) admit(req *rpc.Request, write bool) (call, bool) {
-	if req.AppID <= 0 {
-		req.Fail(code.ObjectNotFound)
-		return call{}, false
-	}
-	r, ok := s.o.Host.Lookup(req.AppID, req.PartitionIndex)
-	if !ok {
-		req.Fail(code.ObjectNotFound)
-		return call{}, false
-	}
-	t := r.Table()
-	if deny := t.Settings.Deny; write && deny.Writes || !write && deny.Reads {
-		if deny.Reconfigure {
-			req.Fail(code.InvalidState)
-		} else {
-			req.Ignore()
-		}
-		return call{}, false
-	}
-	return call{Request: req, replica: r, begin: time.Now()}, true
-}
-
-// foreign reports whether the key's hash belongs to another partition, which
-// happens to clients that have not heard of a split yet.
-func (c *call) foreign() bool {
-	t := c.replica.Table()
-	if !t.Settings.ValidateHash || t.PartitionCount <= 0 {
-		return false
-	}
-	return int32(c.PartitionHash%uint64(t.PartitionCount)) != c.PartitionIndex
-}
-
-// fail answers with the code that an error carries.
-func (s *Service) fail(c *call, err error) {
-	k := code.Of(err)
-	if k == code.Unknown {
-		s.log.WithError(err).WithField("rpc", c.Name).Error("request failed for a reason that has no code")
-	}
-	c.Fail(k)
-}
-
-// finish answers and accounts for the time the request took here.
-func (s *Service) finish(c *call, result frame.Message) {
-	c.Reply(result)
-	t := c.replica.Table()
-	if took := time.Since(c.begin); took >= t.Settings.SlowQuery && t.Settings.SlowQuery > 0 {
-		s.metrics.slow.WithLabelValues(t.Name).Inc()
-		if more, ok := s.slow.Allow(t.Name); ok {
-			s.log.WithFields(logrus.Fields{
-				"table": t.Name, "partition": c.PartitionIndex, "rpc": c.Name, "client": c.Remote,
-				"took": took, "not_logged": more,
-			}).Warn("slow request")
-		}
-	}
 }
