@@ -161,8 +161,9 @@ func (s *Server) openHost(deps Deps, endpoint *arion.NodeEndpoint) error {
 	s.host = host.Open(host.Options{
 		Dir: s.cfg.Node.Dir, Endpoint: endpoint, Metas: s.cfg.Meta.Servers,
 		Pool: s.pool, Open: open,
-		Scans: read.NewContextTable(read.ContextOptions{TTL: s.cfg.Replica.ScannerTTL, PerPartition: s.cfg.Replica.MaxScanners}),
-		Learn: s.learn, Publish: s.gossip.SetReports,
+		Scans:     read.NewContextTable(read.ContextOptions{TTL: s.cfg.Replica.ScannerTTL, PerPartition: s.cfg.Replica.MaxScanners}),
+		RemoveLog: s.removeLog,
+		Learn:     s.learn, Publish: s.gossip.SetReports,
 		Disk:        host.NewDisk(s.cfg.Node.Dir, int64(s.cfg.Replica.DiskLowWater), log),
 		Throttles:   s.throttle,
 		Compactions: compact.NewRunner(deps.Log.WithField("component", "compact")),

@@ -102,3 +102,10 @@ func (s *Server) stat([]string) (string, error) {
 	capacity, available := s.host.Disk().Space()
 	return fmt.Sprintf("replicas: %d, leaders: %d, disk: %d of %d MB free", held, led, available>>20, capacity>>20), nil
 }
+
+// removeLog frees the raft log of a replica that was assigned to other nodes.
+func (s *Server) removeLog(a *arion.ReplicaAssignment) error {
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	defer cancel()
+	return partition.RemoveLog(ctx, s.raft, a)
+}

@@ -46,6 +46,8 @@ type Options struct {
 	Metas    []string // rpc addresses of the meta servers
 	Pool     caller
 	Open     OpenFunc
+	// RemoveLog frees the raft log of a replica that is gone for good; may be nil.
+	RemoveLog func(*arion.ReplicaAssignment) error
 	// Learn is told the endpoints of all nodes after each change of the catalog.
 	Learn func([]*arion.NodeEndpoint)
 	// Publish hands the current reports to gossip.
@@ -70,14 +72,16 @@ type Host struct {
 	// serving is replaced as a whole; requests read it without a lock.
 	serving atomic.Pointer[map[gpid]*Replica]
 
-	mu        sync.Mutex
-	slots     map[gpid]*slot
-	tables    map[int32]*table.Table
-	version   int64 // of the desired state applied last
-	synced    bool  // a meta leader has answered in this life
-	lastSync  time.Time
-	draining  bool
-	openQueue chan struct{} // semaphore of maxOpening
+	mu       sync.Mutex
+	slots    map[gpid]*slot
+	tables   map[int32]*table.Table
+	version  int64 // of the desired state applied last
+	synced   bool  // a meta leader has answered in this life
+	lastSync time.Time
+	draining bool
+	// orphansSought: replicas of earlier lives have been looked for.
+	orphansSought bool
+	openQueue     chan struct{} // semaphore of maxOpening
 
 	ctx    context.Context
 	cancel context.CancelFunc

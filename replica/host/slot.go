@@ -71,6 +71,7 @@ func (h *Host) acceptAssignmentsLocked(assignments []*arion.ReplicaAssignment) {
 		t := h.tables[id.table]
 		s.parked = t == nil || t.Dropped
 	}
+	h.buryOrphansLocked()
 }
 
 // converge starts the work that brings each slot to what is wanted of it.
@@ -183,7 +184,7 @@ func (h *Host) detach(s *slot) error {
 func (h *Host) discard(id gpid, s *slot) {
 	err := h.detach(s)
 	if err == nil {
-		err = h.toTrash(s.assignment)
+		err = h.bury(s.assignment)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
