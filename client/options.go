@@ -85,9 +85,9 @@ func defaults() config {
 		maxCalls:    16384,
 		maxBytes:    64 << 20,
 		workers:     4,
-		// Together under 2 s, with the checks every 100 ms in between.
-		pingAfter:       600 * time.Millisecond,
-		pingTimeout:     time.Second,
+		// Together well under 2 s, with the checks every 100 ms in between.
+		pingAfter:       500 * time.Millisecond,
+		pingTimeout:     900 * time.Millisecond,
 		breakerFailures: 3,
 		breakerMin:      100 * time.Millisecond,
 		breakerMax:      time.Second,
@@ -147,7 +147,7 @@ func WithHedgedReads(delay time.Duration) Option { return func(c *config) { c.he
 
 // WithKeepalive sets how a vanished server is noticed: after `after` without any
 // byte from it while calls wait, it is asked; after `timeout` more without any
-// byte the connection is given up. The defaults, 600 ms and 1 s, notice within
+// byte the connection is given up. The defaults, 500 ms and 900 ms, notice within
 // 2 s.
 func WithKeepalive(after, timeout time.Duration) Option {
 	return func(c *config) { c.pingAfter, c.pingTimeout = after, timeout }
