@@ -21,6 +21,9 @@ type Group struct {
 	// non-voting one. It must be the same at every start of the replica; that
 	// it has been promoted meanwhile it learns from the log.
 	Join bool
+	// Rooted: the group began with data that is not in its log. A replica with an
+	// empty log is then not given the log from its start, only a snapshot.
+	Rooted bool
 	// SnapshotEntries is the number of entries between truncations of the log,
 	// CompactionOverhead how many of them stay for slow followers.
 	SnapshotEntries, CompactionOverhead uint64
@@ -51,6 +54,9 @@ func (h *Host) StartOnDisk(ctx context.Context, g Group, create statemachine.Cre
 	members, join, err := h.bootstrap(g)
 	if err != nil {
 		return err
+	}
+	if g.Rooted {
+		h.guard.root(g.ShardID, g.ReplicaID)
 	}
 	for {
 		err := h.NodeHost().StartOnDiskReplica(members, join, create, h.Config(g))

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lni/dragonboat/v4/raftio"
 	"github.com/lni/dragonboat/v4/raftpb"
 )
 
@@ -44,6 +45,14 @@ import (
 // leader itself has applied it, and a lease read at the leader would miss it. A
 // forwarded read is not evidence for a lease. A forwarded transfer would reach a
 // leader that has not given up its lease.
+//
+// # Rooted groups
+//
+// A group that began with data outside of its log must not let a new replica in
+// by replaying the log from its start. An empty log accepts only appends that
+// begin at index 0; those are dropped for replicas of such groups. All that is
+// left for a new one is a snapshot, which the leader sends once its own log has
+// been truncated.
 type guard struct {
 	hold time.Duration
 	now  func() time.Time // monotonic
@@ -51,6 +60,7 @@ type guard struct {
 	mu     sync.Mutex
 	start  time.Time
 	shards map[uint64]*promise
+	rooted map[raftio.NodeInfo]bool
 }
 
 // promise is what this process owes to the leader of one shard.
@@ -67,7 +77,7 @@ type promise struct {
 }
 
 func newGuard(hold time.Duration, now func() time.Time) *guard {
-	return &guard{hold: hold, now: now, start: now(), shards: map[uint64]*promise{}}
+	return &guard{hold: hold, now: now, start: now(), shards: map[uint64]*promise{}, rooted: map[raftio.NodeInfo]bool{}}
 }
 
 // outgoing reports whether m may leave this process.
@@ -107,12 +117,27 @@ func (g *guard) incoming(m *raftpb.Message) bool {
 	case raftpb.HeartbeatResp:
 		g.hear(m)
 		return true
-	case raftpb.NoOP, raftpb.Replicate, raftpb.ReplicateResp, raftpb.RequestVoteResp,
+	case raftpb.Replicate:
+		return m.LogIndex > 0 || !g.isRooted(m.ShardID, m.To)
+	case raftpb.NoOP, raftpb.ReplicateResp, raftpb.RequestVoteResp,
 		raftpb.Heartbeat, raftpb.SnapshotReceived, raftpb.TimeoutNow,
 		raftpb.RateLimit, raftpb.RequestPreVote, raftpb.RequestPreVoteResp:
 		return true
 	}
 	return false
+}
+
+// root marks a local replica of a rooted group, before it starts.
+func (g *guard) root(shardID, replicaID uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.rooted[raftio.GetNodeInfo(shardID, replicaID)] = true
+}
+
+func (g *guard) isRooted(shardID, replicaID uint64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.rooted[raftio.GetNodeInfo(shardID, replicaID)]
 }
 
 func (g *guard) shardLocked(id uint64) *promise {

@@ -140,3 +140,15 @@ func TestSilence(t *testing.T) {
 	require.Equal(t, time.Second, g.silence(9, 1))
 	require.Greater(t, g.silence(8, 1), time.Hour, "another shard")
 }
+
+func TestGuardKeepsTheLogsStartFromRootedReplicas(t *testing.T) {
+	g := newGuard(time.Second, time.Now)
+	g.root(7, 4)
+	replicate := func(shard, to, after uint64) bool {
+		return g.incoming(&raftpb.Message{Type: raftpb.Replicate, ShardID: shard, From: 1, To: to, LogIndex: after})
+	}
+	require.False(t, replicate(7, 4, 0))
+	require.True(t, replicate(7, 4, 1), "an empty log refuses it by itself, which makes the leader go back")
+	require.True(t, replicate(7, 3, 0))
+	require.True(t, replicate(8, 4, 0))
+}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 
+	"github.com/arionkv/arion/idl/key"
 	"github.com/arionkv/arion/replica/apply"
 	"github.com/arionkv/arion/replica/engine"
 	"github.com/arionkv/arion/replica/record"
@@ -48,7 +49,7 @@ func (p *Partition) Checksum(ctx context.Context) (Checksum, error) {
 		return Checksum{}, err
 	}
 	defer it.Close()
-	sum := summer{digest: sha256.New()}
+	sum := summer{digest: sha256.New(), index: p.id.PartitionIndex}
 	var page engine.Page
 	for {
 		if err := ctx.Err(); err != nil {
@@ -69,6 +70,7 @@ func (p *Partition) Checksum(ctx context.Context) (Checksum, error) {
 // summer digests rows that come in descending order of keys.
 type summer struct {
 	digest   hash.Hash
+	index    int32 // of the partition
 	internal internalRows
 	state    apply.State
 	loaded   bool
@@ -109,7 +111,7 @@ func (s *summer) addRecord(k, stored []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: key %x: %w", engine.ErrCorruption, k, err)
 	}
-	if h.ExpiredAt(s.state.ClockSec()) {
+	if h.ExpiredAt(s.state.ClockSec()) || s.foreign(k) {
 		return nil
 	}
 	s.out.Records++
@@ -120,6 +122,13 @@ func (s *summer) addRecord(k, stored []byte) error {
 	s.digest.Write(k)
 	s.digest.Write(stored)
 	return nil
+}
+
+// foreign records are left over from a split, on some replicas longer than on
+// others.
+func (s *summer) foreign(k []byte) bool {
+	hash, err := key.HashOf(k)
+	return err == nil && !apply.Owns(hash, s.index, s.state.HashCount)
 }
 
 func (s *summer) result() (Checksum, error) {

@@ -18,12 +18,16 @@ import (
 //	db-000001/     an engine; a snapshot from another replica makes the next one
 //	db-000002.tmp/ a snapshot being received
 //	pin-000001/    a checkpoint being streamed to another replica
+//	base-8-1/      a checkpoint for the partition that a split into 8 makes, of
+//	               attempt 1, until that partition's replica takes it away
 //
-// Everything that is neither named by CURRENT nor one of the two files is left
-// over from a crash and swept when the replica opens.
+// Everything that is neither named by CURRENT, nor a base, nor one of the two
+// files is left over from a crash and swept when the replica opens.
 const (
-	identityFile   = "replica.json"
-	identityFormat = 1
+	identityFile = "replica.json"
+	// identityFormat is the newest: 2 knows rooted, which a build that does not
+	// must not overlook. Others are written as 1.
+	identityFormat = 2
 	currentFile    = "CURRENT"
 	dbPrefix       = "db-"
 	pinPrefix      = "pin-"
@@ -39,6 +43,9 @@ type identity struct {
 	// Join tells that the replica was added to a running group. raft must be
 	// told the same at every start.
 	Join bool `json:"join"`
+	// Rooted tells that the partition was made by a split: its log does not hold
+	// all of its data, so an empty replica must begin with a snapshot.
+	Rooted bool `json:"rooted,omitempty"`
 }
 
 // place is an open replica directory.
@@ -58,7 +65,10 @@ func openPlace(dir string, want identity) (*place, error) {
 	p := &place{dir: dir}
 	var err error
 	if p.id, err = readIdentity(dir); errors.Is(err, fs.ErrNotExist) {
-		want.Format = identityFormat
+		want.Format = 1
+		if want.Rooted {
+			want.Format = 2
+		}
 		p.id, err = want, p.writeIdentity(want)
 	}
 	if err != nil {
@@ -119,6 +129,8 @@ func (p *place) sweep() error {
 		switch {
 		case name == p.live, name == identityFile, name == currentFile:
 			continue
+		case p.live == "" && p.id.Rooted && name == adoptedDir:
+			continue // a base that was moved here, see adopt
 		case strings.HasPrefix(name, dbPrefix), strings.HasPrefix(name, pinPrefix), strings.HasSuffix(name, tmpSuffix):
 			if err := os.RemoveAll(p.path(name)); err != nil {
 				return err

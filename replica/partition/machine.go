@@ -53,6 +53,11 @@ type machine struct {
 
 	applied atomic.Uint64
 	clockMS atomic.Uint64
+	halves  atomic.Pointer[halves]
+	// changed, if set, is told when a split was applied. It must not block.
+	changed func()
+	// pending tells that the run holds entries which the engine does not.
+	pending bool
 
 	pinMu sync.Mutex // Save removes pins beside the rest
 	stop  <-chan struct{}
@@ -136,6 +141,7 @@ func (m *machine) tune(t engine.Tuning) error {
 func (m *machine) publish(st apply.State) {
 	m.applied.Store(st.AppliedIndex)
 	m.clockMS.Store(st.ClockMS)
+	m.publishHalves(st)
 }
 
 // Open returns the index of the last entry that the engine held when it was
@@ -177,10 +183,14 @@ func (m *machine) applyEntry(h *Handle, e statemachine.Entry) error {
 	if err != nil {
 		return m.broken(e.Index, err)
 	}
+	if err := m.beforeSplit(h, entry); err != nil {
+		return m.broken(e.Index, err)
+	}
 	results, err := m.applier.Apply(h, entry, e.Index, &m.batch)
 	if err != nil {
 		return m.broken(e.Index, err)
 	}
+	m.pending = true
 	if env.proposer == m.proposer {
 		m.mine = append(m.mine, answered{env.sequence, results})
 	}
@@ -198,6 +208,7 @@ func (m *machine) endRun(h *Handle) error {
 	if err := m.store(h); err != nil {
 		return err
 	}
+	m.pending = false
 	st := m.applier.State()
 	h.SetClock(st.ClockSec())
 	m.publish(st)
@@ -262,6 +273,8 @@ func (m *machine) Sync() error {
 	}
 }
 
+var errNothingApplied = errors.New("no entry has been applied yet")
+
 // pin is a checkpoint being streamed, or why there is none.
 type pin struct {
 	dir string
@@ -279,6 +292,11 @@ func (m *machine) PrepareSnapshot() (any, error) {
 		return pin{err: err}, nil
 	}
 	defer h.Release()
+	if m.place.id.Rooted && m.applied.Load() == 0 {
+		// raft lets a receiver pass over a snapshot of index 0, and this one holds
+		// the base.
+		return pin{err: errNothingApplied}, nil
+	}
 	if err := h.Checkpoint(dir); err != nil {
 		m.removePin(dir)
 		return pin{err: err}, nil

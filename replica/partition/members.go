@@ -94,11 +94,15 @@ func (m *membership) find(replicaID int64) *arion.ReplicaMember {
 
 // Report describes the replica for the meta servers. It does no I/O.
 func (p *Partition) Report() *arion.ReplicaReport {
+	// Before the leader: whoever applied a split and leads later has no lease from
+	// before it. The metas let the other half begin on the strength of that.
+	owned := p.machine.halves.Load()
 	leader, term, mine := p.Leader()
 	r := &arion.ReplicaReport{
 		TableID: p.id.TableID, PartitionIndex: p.id.PartitionIndex, ReplicaID: int64(p.replicaID),
 		State: arion.ReplicaState_SERVING, Term: int64(term), LeaderReplicaID: leader,
 		AppliedIndex: int64(p.AppliedIndex()), LeaseValid: p.LeaseValid(),
+		HashCount: owned.count, SplitAttempt: owned.attempt, BaseReady: owned.base,
 	}
 	if h, err := p.Acquire(); err == nil {
 		r.SizeBytes = int64(h.Stats().SizeBytes)

@@ -30,8 +30,11 @@ type Options struct {
 	Raft       *raft.Host
 	Opener     engine.Opener
 	Server     string // "ip:port" of this node for clients, in replies
-	Metrics    *Metrics
-	Log        *logrus.Entry
+	// ParentDir is the directory of the replica whose base this one begins with, if
+	// its assignment says that it does.
+	ParentDir string
+	Metrics   *Metrics
+	Log       *logrus.Entry
 
 	// Limiter bounds snapshots sent; nil = unlimited.
 	Limiter *Limiter
@@ -57,6 +60,8 @@ type Options struct {
 	LimboTimeout    time.Duration // 2 s: the same once leadership is lost
 	ReadTimeout     time.Duration // 2 s: of a read barrier while a leader gets ready
 	CloseTimeout    time.Duration // 15 s: of Close
+
+	keepLog bool // for tests: do not root
 }
 
 func (o Options) withDefaults() Options {
@@ -158,8 +163,9 @@ func newPartition(o Options) *Partition {
 	p.machine = &machine{
 		shelf: newShelf(p.log, enginePatience), opener: o.Opener, id: p.id, limiter: o.Limiter,
 		metrics: o.Metrics, log: p.log, proposer: proposerID,
-		answer: func(seq uint64, results []apply.Result, run runTimes) { p.proposer.applied(seq, results, run) },
-		done:   make(chan struct{}),
+		answer:  func(seq uint64, results []apply.Result, run runTimes) { p.proposer.applied(seq, results, run) },
+		changed: func() { notify(p.members.wake) },
+		done:    make(chan struct{}),
 	}
 	p.proposer = newProposer(p, proposerID)
 	p.reader = newReader(p)
@@ -171,13 +177,16 @@ func (p *Partition) start(ctx context.Context) error {
 	known := p.o.Raft.HasReplica(p.shardID, p.replicaID)
 	var err error
 	p.machine.place, err = openPlace(p.o.Dir, identity{
-		TableID: a.TableID, Partition: a.PartitionIndex, ReplicaID: p.replicaID, Join: a.Join,
+		TableID: a.TableID, Partition: a.PartitionIndex, ReplicaID: p.replicaID, Join: a.Join, Rooted: a.Base != nil,
 	})
 	if err != nil {
 		return err
 	}
 	if known && p.machine.place.live == "" {
 		return ErrDataLost
+	}
+	if err := p.adopt(); err != nil {
+		return err
 	}
 	if err := p.machine.openEngine(); err != nil {
 		return err
@@ -189,11 +198,27 @@ func (p *Partition) start(ctx context.Context) error {
 		p.o.Raft.Unsubscribe(p.shardID, p.replicaID)
 		return errors.Join(err, p.machine.Close())
 	}
+	if id := p.machine.place.id; id.Rooted && !id.Join && !p.o.keepLog {
+		p.wg.Add(1)
+		go func() { defer p.wg.Done(); p.root() }()
+	}
 	p.wg.Add(3)
 	go func() { defer p.wg.Done(); p.proposer.run() }()
 	go func() { defer p.wg.Done(); p.reader.run() }()
 	go func() { defer p.wg.Done(); p.watch() }()
 	return nil
+}
+
+// adopt gives a replica that begins with a base its engine, if it has none yet.
+func (p *Partition) adopt() error {
+	id, live, base := p.machine.place.id, p.machine.place.live, p.o.Assignment.Base
+	if !id.Rooted || id.Join || live != "" {
+		return nil
+	}
+	if base == nil {
+		return ErrBaseLost
+	}
+	return p.machine.adopt(p.o.ParentDir, command.Split{From: base.Count / 2, To: base.Count, Attempt: base.Attempt})
 }
 
 func (p *Partition) startRaft(ctx context.Context) error {
@@ -207,7 +232,7 @@ func (p *Partition) startRaft(ctx context.Context) error {
 		members[uint64(m.ReplicaID)] = string(raft.NodeTarget(m.NodeID))
 	}
 	return p.o.Raft.StartOnDisk(ctx, raft.Group{
-		ShardID: p.shardID, ReplicaID: p.replicaID, Members: members, Join: p.machine.place.id.Join,
+		ShardID: p.shardID, ReplicaID: p.replicaID, Members: members, Join: p.machine.place.id.Join, Rooted: p.machine.place.id.Rooted,
 		SnapshotEntries: p.o.SnapshotEntries, CompactionOverhead: p.o.CompactionOverhead,
 	}, func(uint64, uint64) statemachine.IOnDiskStateMachine { return p.machine })
 }

@@ -155,7 +155,11 @@ func (r *proposer) encode(f *flight) []byte {
 	wall := uint64(max(0, r.now().UnixMilli()))
 	r.lastStamp = max(r.lastStamp, wall)
 	b := envelope{r.id, f.sequence}.append(r.buf[:0])
-	b = command.AppendHeader(b, command.Header{StampMS: r.lastStamp, DefaultTTL: r.p.defaultTTL.Load()})
+	h := command.Header{StampMS: r.lastStamp, DefaultTTL: r.p.defaultTTL.Load()}
+	if f.writes[0].kind == command.KindSplit {
+		return command.AppendSplit(b, h, f.writes[0].args)
+	}
+	b = command.AppendHeader(b, h)
 	for _, w := range f.writes {
 		b = command.AppendOp(b, w.kind, w.args)
 	}
@@ -196,6 +200,10 @@ func (r *proposer) applied(sequence uint64, results []apply.Result, run runTimes
 	}
 	for i, w := range f.writes {
 		w.trace.ran(run)
+		if results[i] == apply.Foreign {
+			w.done(nil, errForeign)
+			continue
+		}
 		w.done(results[i], nil)
 	}
 }

@@ -83,11 +83,14 @@ func (q *queue) take(dst []write, maxOps, maxBytes int) []write {
 	defer q.mu.Unlock()
 	n, bytes := 0, 0
 	for n < len(q.writes) && n < maxOps {
-		size := len(q.writes[n].args)
-		if n > 0 && bytes+size > maxBytes {
+		size, alone := len(q.writes[n].args), q.writes[n].kind == command.KindSplit
+		if n > 0 && (alone || bytes+size > maxBytes) {
 			break
 		}
 		n, bytes = n+1, bytes+size
+		if alone {
+			break
+		}
 	}
 	dst = append(dst, q.writes[:n]...)
 	rest := copy(q.writes, q.writes[n:])
