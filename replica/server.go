@@ -22,6 +22,7 @@ import (
 	"github.com/arionkv/arion/internal/rpc"
 	"github.com/arionkv/arion/internal/version"
 	"github.com/arionkv/arion/replica/compact"
+	"github.com/arionkv/arion/replica/console"
 	"github.com/arionkv/arion/replica/engine"
 	"github.com/arionkv/arion/replica/host"
 	"github.com/arionkv/arion/replica/read"
@@ -48,6 +49,7 @@ type Server struct {
 	pool     *rpc.Pool
 	host     *host.Host
 	throttle *throttle.Keeper
+	console  *console.Console
 	service  *service.Service
 	rpc      *rpc.Server
 	served   chan error
@@ -173,6 +175,7 @@ func (s *Server) openHost(deps Deps, endpoint *arion.NodeEndpoint) error {
 }
 
 func (s *Server) serve(deps Deps, endpoint *arion.NodeEndpoint) {
+	s.openConsole(deps)
 	s.service = service.New(service.Options{
 		Host: s.host, Disk: s.host.Disk(), Endpoint: endpoint, Commands: s.commands(),
 		Log: deps.Log.WithField("component", "service"), Registerer: deps.Registry,

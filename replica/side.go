@@ -13,6 +13,7 @@ import (
 	"github.com/arionkv/arion/internal/obs"
 	"github.com/arionkv/arion/internal/remotecmd"
 	"github.com/arionkv/arion/internal/version"
+	"github.com/arionkv/arion/replica/console"
 	"github.com/arionkv/arion/replica/host"
 	"github.com/arionkv/arion/replica/partition"
 )
@@ -43,13 +44,21 @@ func (s *Server) opener(deps Deps, endpoint *arion.NodeEndpoint) (host.OpenFunc,
 	}, nil
 }
 
+// openConsole makes what operators ask for figures and settings.
+func (s *Server) openConsole(deps Deps) {
+	memory, _ := deps.Opener.(console.Memory)
+	s.console = console.New(console.Options{
+		Host: s.host, Config: s.cfg, Log: deps.Log.WithField("component", "console"), Gatherer: deps.Registry, Memory: memory,
+	})
+}
+
 // http is the HTTP side of the node: the common paths and those of the role.
 func (s *Server) http(deps Deps) http.Handler {
 	h := obs.NewHTTP(obs.HTTPOptions{
 		Registry: deps.Registry, Ready: s.Ready, Version: version.Release, GitCommit: version.Commit(),
 	})
 	h.Route("/replica/data_version", "data version of a table's partitions here: ?app_id=N", http.HandlerFunc(s.dataVersion))
-	return h
+	return s.console.HTTP(h)
 }
 
 // dataVersion answers what the admin tools compare between clusters before they
@@ -76,6 +85,7 @@ func (s *Server) dataVersion(w http.ResponseWriter, r *http.Request) {
 // commands are the remote commands of the replica role.
 func (s *Server) commands() *remotecmd.Registry {
 	r := remotecmd.New()
+	s.console.Register(r)
 	r.Add(remotecmd.Command{Name: "server-info", Help: "version, commit and start time", Run: func([]string) (string, error) {
 		return version.Info("replica"), nil
 	}})

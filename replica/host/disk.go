@@ -12,7 +12,7 @@ import (
 // cannot write, and a full disk needs room to be compacted.
 type Disk struct {
 	dir      string
-	lowWater int64 // bytes
+	lowWater atomic.Int64 // bytes
 	log      *logrus.Entry
 
 	capacity, available atomic.Int64
@@ -21,7 +21,8 @@ type Disk struct {
 
 // NewDisk measures dir once. dir must exist.
 func NewDisk(dir string, lowWater int64, log *logrus.Entry) *Disk {
-	d := &Disk{dir: dir, lowWater: lowWater, log: log}
+	d := &Disk{dir: dir, log: log}
+	d.lowWater.Store(lowWater)
 	d.Measure()
 	return d
 }
@@ -49,14 +50,21 @@ func (d *Disk) Measure() {
 }
 
 func (d *Disk) judge(available int64) {
-	fields := logrus.Fields{"dir": d.dir, "available_bytes": available, "low_water_bytes": d.lowWater}
+	lowWater := d.LowWater()
+	fields := logrus.Fields{"dir": d.dir, "available_bytes": available, "low_water_bytes": lowWater}
 	switch {
-	case available < d.lowWater && d.full.CompareAndSwap(false, true):
+	case available < lowWater && d.full.CompareAndSwap(false, true):
 		d.log.WithFields(fields).Error("disk nearly full, writes are refused")
-	case available > d.lowWater+d.lowWater/8 && d.full.CompareAndSwap(true, false):
+	case available > lowWater+lowWater/8 && d.full.CompareAndSwap(true, false):
 		d.log.WithFields(fields).Warn("disk has room again, writes are accepted")
 	}
 }
+
+// LowWater is the free space, in bytes, below which writes are refused.
+func (d *Disk) LowWater() int64 { return d.lowWater.Load() }
+
+// SetLowWater changes it; the switch moves at the next Measure.
+func (d *Disk) SetLowWater(bytes int64) { d.lowWater.Store(bytes) }
 
 // Dir is the directory that is watched.
 func (d *Disk) Dir() string { return d.dir }

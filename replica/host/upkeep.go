@@ -59,7 +59,9 @@ func (h *Host) share(serving map[gpid]*Replica) {
 		if t.ReplicaCount <= 1 {
 			backups = float64(n.leaders) / partitions
 		}
-		h.o.Throttles.Table(id).SetShares(float64(n.leaders)/partitions, backups)
+		account := h.o.Throttles.Table(id)
+		account.SetShares(float64(n.leaders)/partitions, backups)
+		account.SetLeaders(n.leaders)
 	}
 }
 

@@ -136,3 +136,15 @@ func (r Rates) Writes() (sum float64) {
 	}
 	return sum
 }
+
+// SplitBytes are the sums of the read and of the write rates in bytes.
+func (r Rates) SplitBytes() (reads, writes float64) {
+	for o := range Ops {
+		if o.Write() {
+			writes += r.Bytes[o]
+		} else {
+			reads += r.Bytes[o]
+		}
+	}
+	return reads, writes
+}

@@ -28,6 +28,8 @@ type Table struct {
 	gates  [gates]atomic.Pointer[gate]
 	shares [2]atomic.Uint64 // float64 bits: of leaders, of followers
 	Counts Counts
+	// leaders of the table on this node, for those who divide Counts by them.
+	leaders atomic.Int32
 
 	rules Rules // of the last Update; guarded by keeper.mu
 	held  int   // guarded by the queue's mu
@@ -108,6 +110,12 @@ func (t *Table) SetShares(leaders, backups float64) {
 		t.shares[i].Store(math.Float64bits(v))
 	}
 }
+
+// SetLeaders tells how many partitions of the table this node leads.
+func (t *Table) SetLeaders(n int) { t.leaders.Store(int32(n)) }
+
+// Leaders is what SetLeaders was told.
+func (t *Table) Leaders() int { return int(t.leaders.Load()) }
 
 func (t *Table) share(i int) float64 { return math.Float64frombits(t.shares[i].Load()) }
 
