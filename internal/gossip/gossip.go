@@ -246,14 +246,11 @@ func (g *Gossip) joinLoop(ctx context.Context) {
 }
 
 func (g *Gossip) absentSeeds() []string {
-	there := map[string]bool{}
-	for _, n := range g.list.Members() {
-		there[n.Address()] = true
-	}
+	there := g.members.addresses()
 	var out []string
 	for _, seed := range g.opts.Seeds {
 		host, port, err := hostPort(seed)
-		if err != nil || there[net.JoinHostPort(host, strconv.Itoa(port))] {
+		if err != nil || there[seed] || there[net.JoinHostPort(host, strconv.Itoa(port))] {
 			continue
 		}
 		out = append(out, seed)
@@ -284,12 +281,9 @@ func (g *Gossip) SetReports(full []*arion.ReplicaReport) {
 // tellMetas sends a delta straight to the meta servers: a packet each, which beats the epidemic by some hundred
 // milliseconds where it matters most. A lost one is made up for by the broadcast.
 func (g *Gossip) tellMetas(msg []byte) {
-	metas := g.members.metaNames()
-	for _, n := range g.list.Members() {
-		if metas[n.Name] {
-			if err := g.list.SendBestEffort(n, msg); err != nil {
-				g.metrics.failedSends.Inc()
-			}
+	for _, to := range g.members.metas() {
+		if err := g.list.SendToAddress(to, msg); err != nil {
+			g.metrics.failedSends.Inc()
 		}
 	}
 }

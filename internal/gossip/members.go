@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/hashicorp/memberlist"
+
 	"github.com/arionkv/arion/idl/arion"
 )
 
@@ -66,12 +68,25 @@ func (m *members) count() int {
 	return max(n, 1)
 }
 
-// metaNames are the memberlist names of the meta servers that seem alive.
-func (m *members) metaNames() map[string]bool {
-	out := map[string]bool{}
+// metas are the gossip addresses of the meta servers that seem alive. memberlist's own list will not do: it hands out
+// pointers to nodes that it goes on changing.
+func (m *members) metas() []memberlist.Address {
+	var out []memberlist.Address
 	for _, v := range m.all() {
 		if v.Alive && v.Endpoint.Role == arion.NodeRole_META {
-			out[memberName(v.Endpoint.NodeID, v.Endpoint.Boot)] = true
+			name := memberName(v.Endpoint.NodeID, v.Endpoint.Boot)
+			out = append(out, memberlist.Address{Addr: v.Endpoint.GossipAddress, Name: name})
+		}
+	}
+	return out
+}
+
+// addresses are the gossip addresses of all members that seem alive.
+func (m *members) addresses() map[string]bool {
+	out := map[string]bool{}
+	for _, v := range m.all() {
+		if v.Alive {
+			out[v.Endpoint.GossipAddress] = true
 		}
 	}
 	return out
