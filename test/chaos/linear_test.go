@@ -59,7 +59,7 @@ func torment(t *testing.T, rng *rand.Rand, s System, faults func(View) []Fault) 
 	nemesis := &Nemesis{Rand: rng, Faults: faults(v)}
 	// A client that clings to its connections meets leaders that were deposed.
 	seed := rng.Uint64()
-	load := NewLoad(rng.Uint64(), loaders, table, patient.Table("chaos"))
+	load := NewLoad(seed, loaders, s.Metas(), table, patient.Table("chaos"))
 
 	ctx, stop := context.WithTimeout(context.Background(), *timeFlag)
 	defer stop()

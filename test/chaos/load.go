@@ -21,7 +21,9 @@ import (
 // read once more: what was acknowledged at the beginning must still be there.
 type Load struct {
 	History *linear.History
-	tables  []*client.Table // of several clients, which route by themselves
+	metas   []string
+	name    string
+	tables  []*client.Table // of clients that stay
 	workers int
 	ops     atomic.Int64
 	value   atomic.Int64
@@ -38,14 +40,18 @@ const (
 	rest = 4 * time.Millisecond
 )
 
-// NewLoad prepares a load. The tables must be one, empty, through clients that do
-// not repeat writes of unknown outcome: a write that is carried out twice has two
-// places in the history.
-func NewLoad(seed uint64, workers int, tables ...*client.Table) *Load {
-	return &Load{History: linear.NewHistory(), tables: tables, workers: workers, seed: seed}
+// NewLoad prepares a load. The tables must be one, empty, through clients made
+// with Options. A third of the workers use clients of their own that come and go.
+func NewLoad(seed uint64, workers int, metas []string, tables ...*client.Table) *Load {
+	return &Load{
+		History: linear.NewHistory(), metas: metas, name: tables[0].Name(), tables: tables,
+		workers: workers, seed: seed,
+	}
 }
 
-// Options are those of clients that a Load may use.
+// Options are those of clients that a Load may use: they do not repeat writes of
+// unknown outcome, since one that is carried out twice has two places in the
+// history.
 func Options() []client.Option {
 	return []client.Option{client.WithRetry(client.RetryPolicy{NoRepeatAfterUnknown: true})}
 }
@@ -61,9 +67,10 @@ func (l *Load) Run(ctx context.Context) {
 				l: l, number: i, table: l.tables[i%len(l.tables)],
 				rng: rand.New(rand.NewPCG(l.seed, uint64(i))), last: map[string]linear.Row{},
 			}
-			for ctx.Err() == nil {
-				w.step()
-				time.Sleep(w.jitter())
+			if i%3 == 2 {
+				w.comeAndGo(ctx)
+			} else {
+				w.stay(ctx)
 			}
 		}()
 	}
@@ -98,6 +105,35 @@ type worker struct {
 }
 
 func (w *worker) jitter() time.Duration { return rest/2 + time.Duration(w.rng.Int64N(int64(rest))) }
+
+func (w *worker) stay(ctx context.Context) {
+	for ctx.Err() == nil {
+		w.step()
+		time.Sleep(w.jitter())
+	}
+}
+
+// visit is how many operations a passing client does.
+const visit = 30
+
+// comeAndGo works through one client after the other. A newcomer asks the metas
+// for the routing and so finds a new leader while others, who have heard of no
+// error, still talk to the old one: those two must not disagree.
+func (w *worker) comeAndGo(ctx context.Context) {
+	for ctx.Err() == nil {
+		c, err := client.Open(ctx, w.l.metas, Options()...)
+		if err != nil {
+			time.Sleep(w.jitter())
+			continue
+		}
+		w.table = c.Table(w.l.name)
+		for i := 0; i < visit && ctx.Err() == nil; i++ {
+			w.step()
+			time.Sleep(w.jitter())
+		}
+		c.Close()
+	}
+}
 
 func (w *worker) step() {
 	in := w.choose()

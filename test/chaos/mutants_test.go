@@ -43,16 +43,16 @@ var brokenBuilds = []mutant{{
 	name: "leader reads without a lease",
 	edits: []edit{{
 		"replica/partition/partition.go",
-		"\tif age, ok := p.leaseAge(); ok {\n",
-		"\tif p.leadership.get().mine {\n\t\tdone(nil)\n\t\treturn\n\t}\n\tif age, ok := p.leaseAge(); ok {\n",
+		"\tage, ok := p.leaseAge()\n",
+		"\tif p.leadership.get().mine {\n\t\treturn true\n\t}\n\tage, ok := p.leaseAge()\n",
 	}},
 	test: underCuts, verdict: notLinear,
 }, {
 	name: "followers read",
 	edits: []edit{{
 		"replica/partition/partition.go",
-		"\tif age, ok := p.leaseAge(); ok {\n",
-		"\tif !p.leadership.get().mine {\n\t\tdone(nil)\n\t\treturn\n\t}\n\tif age, ok := p.leaseAge(); ok {\n",
+		"\tage, ok := p.leaseAge()\n",
+		"\tif !p.leadership.get().mine {\n\t\treturn true\n\t}\n\tage, ok := p.leaseAge()\n",
 	}},
 	test: underCuts, verdict: notLinear,
 }, {
@@ -86,7 +86,8 @@ var brokenBuilds = []mutant{{
 }, {
 	name: "applies again after a restart",
 	edits: []edit{{
-		"replica/partition/machine.go", "\treturn m.applier.State().AppliedIndex, nil\n", "\treturn 0, nil\n",
+		"replica/partition/machine.go", "\treturn m.applier.State().AppliedIndex, nil\n",
+		"\tlast := m.applier.State().AppliedIndex\n\treturn last - min(last, 5), nil\n",
 	}, {
 		"replica/apply/apply.go", "\tif index <= a.state.AppliedIndex {\n", "\tif index == 0 {\n",
 	}},
