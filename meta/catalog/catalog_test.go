@@ -103,6 +103,8 @@ func parse(t *testing.T, d *datadriven.TestData) Command {
 		return &RemoveReplica{table, part, num("replica")}
 	case "retire":
 		return &RetireReplica{table, part, num("replica")}
+	case "restore":
+		return &RestoreReplica{table, part, num("replica")}
 	case "state":
 		return &SetNodeState{num("id"), NodeState(num("to"))}
 	case "away":
@@ -174,7 +176,7 @@ func show(s *State) string {
 func randomCommand(r *rand.Rand) Command {
 	name := fmt.Sprintf("t%d", r.Intn(4))
 	id, now := int32(r.Intn(6)), int64(r.Intn(1000))
-	switch kind(1 + r.Intn(23)) {
+	switch kind(1 + r.Intn(24)) {
 	case kindCreateTable:
 		return &CreateTable{Name: name, PartitionCount: 2, ReplicaCount: 2, SuccessIfExist: r.Intn(2) == 0,
 			Envs: map[string]string{"a": "1", "b": "2"}, NowUnixSec: now, Placement: [][]int64{{1, 2}, {2, int64(r.Intn(4))}}}
@@ -206,6 +208,8 @@ func randomCommand(r *rand.Rand) Command {
 		return &RemoveReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
 	case kindRetireReplica:
 		return &RetireReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
+	case kindRestoreReplica:
+		return &RestoreReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
 	case kindSetNodeState:
 		return &SetNodeState{int64(r.Intn(5)), NodeState(r.Intn(6))}
 	case kindNoteAway:

@@ -47,6 +47,7 @@ const (
 	kindSetOption      kind = 21
 	kindSetCount       kind = 22
 	kindCountDone      kind = 23
+	kindRestoreReplica kind = 24
 )
 
 func newCommand(k kind) Command {
@@ -97,6 +98,8 @@ func newCommand(k kind) Command {
 		return &SetReplicaCount{}
 	case kindCountDone:
 		return &ReplicaCountDone{}
+	case kindRestoreReplica:
+		return &RestoreReplica{}
 	}
 	return nil
 }

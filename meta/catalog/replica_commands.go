@@ -75,7 +75,7 @@ func (c *PromoteReplica) apply(s *State) Result {
 	return Result{TableID: t.ID}
 }
 
-// RetireReplica decides that a replica is to go. From here on there is no way back for its id.
+// RetireReplica decides that a replica is to go.
 type RetireReplica struct {
 	TableID, Partition int32
 	ReplicaID          int64
@@ -98,6 +98,24 @@ func (c *RetireReplica) apply(s *State) Result {
 	if !slices.ContainsFunc(p.Replicas, Replica.Settled) {
 		return refuse(code.NotEnoughMember, "the last voting replica cannot be removed")
 	}
+	return Result{TableID: t.ID}
+}
+
+// RestoreReplica takes a retirement back, before raft has carried it out.
+type RestoreReplica struct {
+	TableID, Partition int32
+	ReplicaID          int64
+}
+
+func (*RestoreReplica) kind() kind       { return kindRestoreReplica }
+func (c *RestoreReplica) put(e *encoder) { putReplicaRef(e, c.TableID, c.Partition, c.ReplicaID) }
+func (c *RestoreReplica) get(d *decoder) { c.TableID, c.Partition, c.ReplicaID = getReplicaRef(d) }
+func (c *RestoreReplica) apply(s *State) Result {
+	t, p, at, r := s.editReplica(c.TableID, c.Partition, c.ReplicaID)
+	if r.Code != code.OK {
+		return r
+	}
+	p.Replicas[at].Leaving = false
 	return Result{TableID: t.ID}
 }
 

@@ -88,7 +88,9 @@ func (p *Plan) remove(pic *picture, q *partitionView, r track.Replica) {
 		return
 	}
 	if m := q.Member(r.ID); m != nil && m.Voting && !pic.quorumWithout(q, r.ID) {
-		return // too few of the others are there to go on without it
+		// Too few of the others are left to go on without it, and nothing else can happen while it is leaving.
+		p.command(&catalog.RestoreReplica{TableID: q.table.ID, Partition: q.index, ReplicaID: r.ID})
+		return
 	}
 	p.change(pic, q, arion.MemberOp_REMOVE, r.Replica, &catalog.RemoveReplica{TableID: q.table.ID, Partition: q.index, ReplicaID: r.ID})
 }

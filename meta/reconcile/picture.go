@@ -110,17 +110,19 @@ func away(n *catalog.Node, now int64) time.Duration {
 	return time.Duration(max(0, now-n.AwaySinceUnixSec)) * time.Second
 }
 
-// judge turns a failure that has lasted too long into a loss.
+// judge turns a failure that has lasted too long into a loss, and so a removal that was called off too late to stop it.
 func (pic *picture) judge(q *partitionView, r *track.Replica) {
-	if r.State == arion.ReplicaState_FAILED && pic.broken != nil && pic.broken(q.table.ID, q.index, r.ID) {
-		r.State = arion.ReplicaState_LOST
+	failed := r.State == arion.ReplicaState_FAILED && pic.broken != nil && pic.broken(q.table.ID, q.index, r.ID)
+	expelled := r.Settled() && len(q.Members) > 0 && q.Member(r.ID) == nil
+	if failed || expelled {
+		r.State, r.Follows = arion.ReplicaState_LOST, false
 	}
 }
 
 // lost: the replica will never be of use again.
 func (pic *picture) lost(r track.Replica) bool {
 	n := pic.nodes[r.NodeID]
-	return n == nil || n.State == catalog.NodeReplaced || r.NodeUp && r.State == arion.ReplicaState_LOST
+	return n == nil || n.State == catalog.NodeReplaced || r.State == arion.ReplicaState_LOST
 }
 
 // gone: the replica is not expected back in time.

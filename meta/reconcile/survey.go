@@ -17,18 +17,22 @@ type NodeStatus struct {
 	Replicas int
 	Leaders  int
 	Copies   int // replicas being copied to or from it
-	Stuck    int // of its replicas, how many have no other node to go to
+	Stuck    int // while drained: of its replicas, how many have no other node to go to
+	Rooted   int // of its leaders, how many no other replica can take over from
 }
 
 // Nodes surveys the replica servers that were not replaced, by address.
 func Nodes(s *catalog.State, v View) []NodeStatus {
 	pic := newPicture(s, v, Input{})
-	stuck := map[int64]int{}
+	stuck, rooted := map[int64]int{}, map[int64]int{}
 	for _, q := range pic.partitions {
 		for _, r := range q.p.Replicas {
 			if n := pic.nodes[r.NodeID]; n != nil && n.State == catalog.NodeDraining && !pic.hasRoom(q, r.ID) {
 				stuck[r.NodeID]++
 			}
+		}
+		if q.LeaderUp && !pic.hasSuccessor(q) {
+			rooted[q.Leader.NodeID]++
 		}
 	}
 	var out []NodeStatus
@@ -37,9 +41,20 @@ func Nodes(s *catalog.State, v View) []NodeStatus {
 			continue
 		}
 		v := pic.nodes[n.ID]
-		out = append(out, NodeStatus{Node: n, Alive: v.alive, Replicas: v.replicas, Leaders: v.leaders, Copies: v.copies, Stuck: stuck[n.ID]})
+		out = append(out, NodeStatus{Node: n, Alive: v.alive, Replicas: v.replicas, Leaders: v.leaders, Copies: v.copies,
+			Stuck: stuck[n.ID], Rooted: rooted[n.ID]})
 	}
 	return out
+}
+
+// hasSuccessor: another replica could lead the partition.
+func (pic *picture) hasSuccessor(q *partitionView) bool {
+	for _, r := range q.Replicas {
+		if n := pic.nodes[r.NodeID]; r.ID != q.Leader.ID && r.Settled() && n != nil && n.leads() {
+			return true
+		}
+	}
+	return false
 }
 
 // hasRoom: some node could take the place of the replica, were it not busy.

@@ -108,13 +108,21 @@ func (s *Service) drainStatus(_ context.Context, state *catalog.State, args []st
 	for _, n := range reconcile.Nodes(state, s.o.Tracker) {
 		if only == n.ID || only == 0 && n.State != catalog.NodeActive {
 			rows = append(rows, []string{n.RPCAddress, n.State.String(), fmt.Sprintf("leaders=%d", n.Leaders),
-				fmt.Sprintf("replicas=%d", n.Replicas), fmt.Sprintf("copies=%d", n.Copies), fmt.Sprintf("stuck=%d", n.Stuck), progress(n)})
+				fmt.Sprintf("replicas=%d", n.Replicas), fmt.Sprintf("copies=%d", n.Copies), fmt.Sprintf("stuck=%d", stuck(n)), progress(n)})
 		}
 	}
 	if len(rows) == 0 {
 		return "no node is being drained", nil
 	}
 	return lines(rows), nil
+}
+
+// stuck counts what has nowhere to go.
+func stuck(n reconcile.NodeStatus) int {
+	if n.State == catalog.NodeRelieved {
+		return n.Rooted
+	}
+	return n.Stuck
 }
 
 func progress(n reconcile.NodeStatus) string {
@@ -125,7 +133,8 @@ func progress(n reconcile.NodeStatus) string {
 		return "relieved"
 	case n.State == catalog.NodeDraining && n.Leaders == 0 && n.Replicas == 0:
 		return "drained"
-	case n.State == catalog.NodeDraining && n.Leaders == 0 && n.Stuck == n.Replicas:
+	case n.State == catalog.NodeRelieved && n.Leaders == n.Rooted,
+		n.State == catalog.NodeDraining && n.Leaders <= n.Rooted && n.Stuck == n.Replicas:
 		return "stuck" // no other node can take what is left
 	}
 	return "moving"
