@@ -32,7 +32,7 @@ func (s *Server) opener(deps Deps, endpoint *arion.NodeEndpoint) (host.OpenFunc,
 		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 		defer cancel()
 		return partition.Open(ctx, partition.Options{
-			Assignment: a, Dir: dir, Raft: s.raft, Opener: deps.Opener,
+			Assignment: a, Dir: dir, ParentDir: parentDir(a, dir), Raft: s.raft, Opener: deps.Opener,
 			Server: endpoint.RPCAddress, Metrics: metrics, Limiter: limiter,
 			Log:                deps.Log.WithField("component", "partition"),
 			Changed:            func(*partition.Partition) { changed() },
@@ -50,6 +50,14 @@ func (s *Server) openConsole(deps Deps) {
 	s.console = console.New(console.Options{
 		Host: s.host, Config: s.cfg, Log: deps.Log.WithField("component", "console"), Gatherer: deps.Registry, Memory: memory,
 	})
+}
+
+// parentDir is where a replica of a partition made by a split finds its base.
+func parentDir(a *arion.ReplicaAssignment, dir string) string {
+	if a.Base == nil {
+		return ""
+	}
+	return host.ParentDir(dir, a.TableID, a.PartitionIndex-a.Base.Count/2, a.Base.ParentReplicaID)
 }
 
 // http is the HTTP side of the node: the common paths and those of the role.

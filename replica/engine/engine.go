@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/arionkv/arion/idl/key"
 	"github.com/arionkv/arion/replica/record"
 )
 
@@ -162,6 +163,14 @@ const (
 	ScenarioBulkLoad             // no compaction at all until the scenario ends
 )
 
+// Purger is an Engine that can give up records of other partitions. The engine that
+// replaces another does not inherit it.
+type Purger interface {
+	// Purge lets compactions drop the records that do not belong to partition index
+	// of count partitions, see FilterForeign. count 0 is none.
+	Purge(index, count int32)
+}
+
 // Options are the settings of one engine; shared ones belong to the Opener.
 type Options struct {
 	// MustExist refuses to create: a directory that lost its database must not
@@ -193,7 +202,7 @@ type Stats struct {
 	PendingCompactionBytes uint64
 	RunningCompactions     uint64
 	RunningFlushes         uint64
-	// FilterDropped counts expired records discarded by compactions since Open.
+	// FilterDropped counts expired and foreign records discarded by compactions since Open.
 	FilterDropped uint64
 	// WriteDelayed and WriteStopped tell that Apply is throttled or blocked.
 	WriteDelayed bool
@@ -209,6 +218,16 @@ type Stats struct {
 // tests compare the C++ filter with it.
 func FilterDrop(key, stored []byte, clock uint32) bool {
 	return !bytes.HasPrefix(key, InternalPrefix) && record.Droppable(stored, clock)
+}
+
+// FilterForeign is the rule for records that a split left behind, the twin of the
+// C++ filter's: the hash of the key belongs to another partition.
+func FilterForeign(encoded []byte, index, count int32) bool {
+	if count <= 0 || bytes.HasPrefix(encoded, InternalPrefix) {
+		return false
+	}
+	hash, err := key.HashOf(encoded)
+	return err == nil && key.PartitionIndex(hash, count) != index
 }
 
 // OpenIter names one iterator left open at Close.

@@ -82,6 +82,7 @@ type Host struct {
 	// orphansSought: replicas of earlier lives have been looked for.
 	orphansSought bool
 	openQueue     chan struct{} // semaphore of maxOpening
+	reclaiming    chan struct{} // semaphore of one compaction after a split
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -121,11 +122,12 @@ func Open(o Options) *Host {
 	ctx, cancel := context.WithCancel(context.Background())
 	h := &Host{
 		o: o, log: o.Log, ctx: ctx, cancel: cancel,
-		link:      metaLink{pool: o.Pool, servers: o.Metas},
-		poke:      make(chan struct{}, 1),
-		slots:     map[gpid]*slot{},
-		tables:    map[int32]*table.Table{},
-		openQueue: make(chan struct{}, maxOpening),
+		link:       metaLink{pool: o.Pool, servers: o.Metas},
+		poke:       make(chan struct{}, 1),
+		slots:      map[gpid]*slot{},
+		tables:     map[int32]*table.Table{},
+		openQueue:  make(chan struct{}, maxOpening),
+		reclaiming: make(chan struct{}, 1),
 	}
 	h.serving.Store(&map[gpid]*Replica{})
 	h.wg.Add(1)
@@ -226,6 +228,7 @@ func (h *Host) round() {
 		h.accept(resp)
 	}
 	h.converge()
+	h.split()
 	h.maintain(time.Now())
 }
 

@@ -20,8 +20,11 @@ import (
 // Host.mu; busy means that a worker is opening or closing it and owns the move.
 type slot struct {
 	assignment *arion.ReplicaAssignment
-	wanted     bool // assigned to this node by the last desired state
-	parked     bool // its table is dropped: data kept, replica closed
+	order      *arion.ReplicaAssignment // the newest, with what is to be done; see split.go
+	splitting  bool                     // a split entry was proposed and not answered
+	purged     int32                    // hash count of the last compaction for the sake of a split
+	wanted     bool                     // assigned to this node by the last desired state
+	parked     bool                     // its table is dropped: data kept, replica closed
 	busy       bool
 	replica    *Replica // nil unless open
 	err        error    // of the last attempt to open
@@ -57,7 +60,7 @@ func (h *Host) acceptAssignmentsLocked(assignments []*arion.ReplicaAssignment) {
 		id := gpid{a.TableID, a.PartitionIndex}
 		s := h.slots[id]
 		if s == nil {
-			s = &slot{assignment: a}
+			s = &slot{assignment: a, order: a}
 			h.slots[id] = s
 		}
 		if s.assignment.ReplicaID != a.ReplicaID {
@@ -65,7 +68,7 @@ func (h *Host) acceptAssignmentsLocked(assignments []*arion.ReplicaAssignment) {
 			h.version = 0
 			continue
 		}
-		s.wanted = true
+		s.wanted, s.order = true, a
 	}
 	for id, s := range h.slots {
 		t := h.tables[id.table]

@@ -50,6 +50,7 @@ type machine struct {
 
 	tuneMu sync.Mutex
 	tuned  engine.Tuning
+	purges int32 // guarded by tuneMu: partition count, see Partition.Purge
 
 	applied atomic.Uint64
 	clockMS atomic.Uint64
@@ -100,6 +101,7 @@ func (m *machine) use(e engine.Engine, dir string, st apply.State) {
 	e.SetClock(st.ClockSec())
 	m.tuneMu.Lock()
 	m.retune(e)
+	m.repurge(e)
 	m.shelf.replace(e, dir)
 	m.tuneMu.Unlock()
 	m.publish(st)

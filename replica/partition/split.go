@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +29,8 @@ import (
 
 const (
 	basePrefix = "base-"
+	// purgedFile holds the hash count for which foreign records were compacted away.
+	purgedFile = "PURGED"
 	// adoptedDir is the first engine of a replica that begins with a base.
 	adoptedDir = dbPrefix + "000001"
 	// rootRetry is the pause between attempts to truncate the log of a new child.
@@ -59,8 +62,50 @@ func (p *Partition) Split(s command.Split, done func(error)) {
 	p.enqueue(write{kind: command.KindSplit, args: s.AppendTo(nil), done: func(_ apply.Result, err error) { done(err) }})
 }
 
+// Wants reports whether the split is still to be applied here.
+func (p *Partition) Wants(s command.Split) bool {
+	owned := p.machine.halves.Load()
+	return apply.State{HashCount: owned.count, SplitAttempt: owned.attempt}.News(s)
+}
+
 // DropBases removes the bases that nobody took. The caller knows that nobody will.
 func (p *Partition) DropBases() error { return p.machine.dropBases("") }
+
+// Purge lets compactions drop records that are foreign under count partitions. The
+// caller knows that they are safe elsewhere.
+func (p *Partition) Purge(count int32) {
+	m := p.machine
+	m.tuneMu.Lock()
+	defer m.tuneMu.Unlock()
+	if count == m.purges {
+		return
+	}
+	h, err := m.shelf.acquire()
+	if err != nil {
+		return // closed
+	}
+	defer h.Release()
+	m.purges = count
+	m.repurge(h.Engine)
+}
+
+func (m *machine) repurge(e engine.Engine) {
+	if p, ok := e.(engine.Purger); ok && m.purges > 0 {
+		p.Purge(m.id.PartitionIndex, m.purges)
+	}
+}
+
+// PurgePending reports whether foreign records may be left since the last split:
+// nobody has noted that they were compacted away.
+func (p *Partition) PurgePending() bool {
+	raw, err := os.ReadFile(p.machine.place.path(purgedFile))
+	return err != nil || strings.TrimSpace(string(raw)) != strconv.Itoa(int(p.HashCount()))
+}
+
+// Purged notes that a compaction begun after Purge has gone through everything.
+func (p *Partition) Purged() error {
+	return replaceFile(p.machine.place.path(purgedFile), fmt.Appendf(nil, "%d\n", p.HashCount()))
+}
 
 // errForeign is the answer to a write whose hash has another partition now.
 var errForeign = code.Errorf(code.ParentPartitionMisused, "the hash belongs to another partition since a split")

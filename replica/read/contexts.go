@@ -153,6 +153,18 @@ func (c *Contexts) take(id int64) (*scan, bool) {
 	return x.scan, true
 }
 
+// hashCount is that of a parked scan, which stays parked.
+func (c *Contexts) hashCount(id int64) (int32, bool) {
+	t := c.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	x, ok := t.byID[id]
+	if !ok || x.owner != c {
+		return 0, false
+	}
+	return x.scan.hashCount, true
+}
+
 // newIDLocked makes an id that no earlier run of the server is likely to have
 // given out (random upper half) and this one has not (counter below). The upper
 // half is never 0 nor negative: go probes with 0, and -1 means finished.

@@ -16,8 +16,11 @@ func (r *Reader) SortKeyCount(v View, hashKey []byte) (*rrdb.CountResponse, erro
 		resp.Error = int32(code.StatusInvalidArgument)
 		return resp, nil
 	}
+	if !v.ownsAll(r.PartitionIndex, hashKey, nil) {
+		return nil, ErrForeign
+	}
 	w := walk{
-		src: v.Engine, now: v.NowSec, in: ofHashKey(hashKey), headersOnly: true,
+		src: v.Engine, hides: v.hides(r.PartitionIndex, hashKey), now: v.NowSec, in: ofHashKey(hashKey), headersOnly: true,
 		timer: r.timer(v.Limits.Time), maxExamined: math.MaxInt, maxRows: math.MaxInt,
 	}
 	end, err := w.run(nil)

@@ -18,6 +18,9 @@ func (r *Reader) MultiGet(v View, req *rrdb.MultiGetRequest) (*rrdb.MultiGetResp
 		resp.Error = int32(code.StatusInvalidArgument)
 		return resp, nil
 	}
+	if !v.ownsAll(r.PartitionIndex, req.HashKey.Bytes(), req.SortKeys) {
+		return nil, ErrForeign
+	}
 	fill := r.multiGetRange
 	if len(req.SortKeys) > 0 {
 		fill = r.multiGetPoints
@@ -46,6 +49,7 @@ func (r *Reader) multiGetRange(v View, req *rrdb.MultiGetRequest, resp *rrdb.Mul
 	prefixLen := len(key.Append(nil, hashKey, nil))
 	w := walk{
 		src: v.Engine, now: v.NowSec, in: multiGetInterval(req, sortKeys), reverse: req.Reverse,
+		hides:       v.hides(r.PartitionIndex, hashKey),
 		headersOnly: req.NoValue, keyFrom: prefixLen, timer: r.timer(v.Limits.Time),
 		maxExamined: v.Limits.Examined,
 		maxRows:     limitOf(v.Limits.Rows, req.MaxKvCount),
@@ -110,6 +114,11 @@ func (r *Reader) BatchGet(v View, req *rrdb.BatchGetRequest) (*rrdb.BatchGetResp
 	if !validBatchGet(req) {
 		resp.Error = int32(code.StatusInvalidArgument)
 		return resp, nil
+	}
+	for _, k := range req.Keys {
+		if v.HashCount > 0 && !v.owns(key.Hash(k.HashKey.Bytes(), k.SortKey.Bytes()), r.PartitionIndex) {
+			return nil, ErrForeign
+		}
 	}
 	more, err := r.batchGet(v, req, resp)
 	switch {

@@ -12,6 +12,7 @@ package read
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +41,51 @@ type View struct {
 	// PartitionCount, if positive, says that the table validates hashes: scans
 	// that ask for it skip records of other partitions.
 	PartitionCount int32
+	// HashCount, if positive, is the partition count since the partition's last
+	// split. Records that are foreign by it may still be stored; nobody may see
+	// them.
+	HashCount int32
+}
+
+// ErrForeign answers a read that does not belong to the partition since a split,
+// or not all of it. There is no response then.
+var ErrForeign = errors.New("the hash belongs to another partition since a split")
+
+func (v View) owns(hash uint64, index int32) bool {
+	return v.HashCount <= 0 || key.PartitionIndex(hash, v.HashCount) == index
+}
+
+// hashOf checks an encoded key, and takes the hash if it matters.
+func (v View) hashOf(encoded []byte) (uint64, error) {
+	if v.HashCount > 0 {
+		return key.HashOf(encoded)
+	}
+	_, _, err := key.Decode(encoded)
+	return 0, err
+}
+
+// ownsAll reports whether the records of a hash key, or without one those of the
+// sort keys, are all of this partition.
+func (v View) ownsAll(index int32, hashKey []byte, sortKeys []*base.Blob) bool {
+	if v.HashCount <= 0 {
+		return true
+	}
+	if len(hashKey) > 0 {
+		return v.owns(key.Hash(hashKey, nil), index)
+	}
+	return !slices.ContainsFunc(sortKeys, func(k *base.Blob) bool { return !v.owns(key.Hash(nil, k.Bytes()), index) })
+}
+
+// hides is what a walk over a hash key has to leave out: without a hash key, the
+// records of other partitions, each by its sort key.
+func (v View) hides(index int32, hashKey []byte) func([]byte) bool {
+	if v.HashCount <= 0 || len(hashKey) > 0 {
+		return nil
+	}
+	return func(encoded []byte) bool {
+		hash, err := key.HashOf(encoded)
+		return err == nil && !v.owns(hash, index)
+	}
 }
 
 // Limits bound one request. They are part of the protocol's behaviour: clients
@@ -136,8 +182,12 @@ func (r *Reader) TTL(v View, encoded []byte) (*rrdb.TTLResponse, error) {
 // live appends the stored bytes of a record to dst. The status is NotFound for
 // an expired one.
 func (r *Reader) live(v View, encoded, dst []byte) (record.Header, []byte, code.Status, error) {
-	if _, _, err := key.Decode(encoded); err != nil {
+	hash, err := v.hashOf(encoded)
+	if err != nil {
 		return record.Header{}, dst, code.StatusInvalidArgument, nil
+	}
+	if !v.owns(hash, r.PartitionIndex) {
+		return record.Header{}, dst, code.StatusNotFound, ErrForeign
 	}
 	stored, found, err := v.Engine.Get(encoded, dst)
 	if err != nil {

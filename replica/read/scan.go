@@ -23,7 +23,8 @@ type scan struct {
 	noValue            bool
 	countOnly          bool
 	withExpire         bool
-	validate           bool // skip foreign records if the table says so
+	validate           bool  // skip foreign records if the table says so
+	hashCount          int32 // of the partition when the scan began
 }
 
 // size is the memory a waiting scan takes, about.
@@ -45,11 +46,20 @@ func (r *Reader) GetScanner(v View, req *rrdb.GetScannerRequest) (*rrdb.ScanResp
 	if !ok {
 		return r.scanResponse(code.StatusInvalidArgument, noContext), nil
 	}
+	if hashKey, confined, _ := confines(req, req.StartKey.Bytes(), req.StopKey.Bytes()); confined && !v.owns(key.Hash(hashKey, nil), r.PartitionIndex) {
+		return nil, ErrForeign
+	}
+	s.hashCount = v.HashCount
 	return r.nextBatch(v, s, v.Limits.ScanRows)
 }
 
-// Scan answers a scan: the next batch. The id is used up; the reply has another.
+// Scan answers a scan: the next batch. The id is used up; the reply has another. A
+// scan from before a split is refused for good: part of what it has not seen yet
+// may be elsewhere now.
 func (r *Reader) Scan(v View, req *rrdb.ScanRequest) (*rrdb.ScanResponse, error) {
+	if count, ok := r.Contexts.hashCount(req.ContextID); ok && count != v.HashCount {
+		return nil, ErrForeign
+	}
 	s, ok := r.Contexts.take(req.ContextID)
 	if !ok {
 		return r.scanResponse(code.StatusNotFound, noContext), nil
@@ -158,7 +168,7 @@ func (r *Reader) nextBatch(v View, s *scan, maxExamined int) (*rrdb.ScanResponse
 		src: v.Engine, now: v.NowSec, in: s.in, headersOnly: s.noValue || s.countOnly,
 		timer:       r.timer(v.Limits.Time),
 		maxExamined: maxExamined, maxRows: s.batch,
-		keep: s.filter(v.PartitionCount, r.PartitionIndex),
+		keep: s.filter(v, r.PartitionIndex),
 	}
 	c := collector{noValue: s.noValue, withExpire: s.withExpire}
 	emit := c.add
@@ -188,8 +198,12 @@ func (r *Reader) nextBatch(v View, s *scan, maxExamined int) (*rrdb.ScanResponse
 }
 
 // filter returns the condition on encoded keys, nil if there is none.
-func (s *scan) filter(partitions, index int32) func([]byte) bool {
-	checkHash := s.validate && partitions > 0
+func (s *scan) filter(v View, index int32) func([]byte) bool {
+	partitions := v.HashCount
+	if partitions <= 0 && s.validate {
+		partitions = v.PartitionCount
+	}
+	checkHash := partitions > 0
 	if !checkHash && s.hashKeys.trivial() && s.sortKeys.trivial() {
 		return nil
 	}

@@ -36,6 +36,8 @@ type walk struct {
 	maxExamined, maxRows, maxBytes int
 	// keep decides on live rows; nil keeps all.
 	keep func(encoded []byte) bool
+	// hides, if set, says which stored rows are not there for anybody.
+	hides func(encoded []byte) bool
 
 	examined, rows, bytes int
 	late                  bool
@@ -131,7 +133,7 @@ func (w *walk) examine(s *scratch) (more bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if h.ExpiredAt(w.now) || w.keep != nil && !w.keep(k) {
+		if h.ExpiredAt(w.now) || w.hides != nil && w.hides(k) || w.keep != nil && !w.keep(k) {
 			continue
 		}
 		w.rows++

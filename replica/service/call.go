@@ -98,7 +98,7 @@ func (s *Service) admit(req *rpc.Request, o *operation) *call {
 		req.Fail(code.ObjectNotFound)
 		return nil
 	}
-	if !s.allowed(req, o, t) {
+	if !s.allowed(req, o, r, t) {
 		return nil
 	}
 	c := s.calls.Get().(*call)
@@ -113,7 +113,7 @@ func (s *Service) admit(req *rpc.Request, o *operation) *call {
 }
 
 // allowed makes the checks that cost nothing, in the order the protocol has.
-func (s *Service) allowed(req *rpc.Request, o *operation, t *table.Table) bool {
+func (s *Service) allowed(req *rpc.Request, o *operation, r *host.Replica, t *table.Table) bool {
 	write := o.op.Write()
 	deny := t.Settings.Deny
 	switch {
@@ -123,7 +123,7 @@ func (s *Service) allowed(req *rpc.Request, o *operation, t *table.Table) bool {
 		req.Ignore()
 	case write && len(req.Args) > maxWrite:
 		req.Fail(code.InvalidData)
-	case o.keyed && foreign(req, t):
+	case o.keyed && foreign(req, r, t):
 		req.Fail(code.ParentPartitionMisused)
 	case write && s.o.Disk.Full():
 		req.Fail(code.DiskInsufficient)
@@ -134,12 +134,23 @@ func (s *Service) allowed(req *rpc.Request, o *operation, t *table.Table) bool {
 }
 
 // foreign reports whether the key's hash belongs to another partition, which
-// happens to clients that have not heard of a split yet.
-func foreign(req *rpc.Request, t *table.Table) bool {
-	if !t.Settings.ValidateHash || t.PartitionCount <= 0 {
+// happens to clients that have not heard of a split yet. The header may lie; the
+// last word is with apply and the reads, which look at the key.
+func foreign(req *rpc.Request, r *host.Replica, t *table.Table) bool {
+	count := hashCount(r, t)
+	if !t.Settings.ValidateHash && r.HashCount() == 0 || count <= 0 {
 		return false
 	}
-	return int32(req.PartitionHash%uint64(t.PartitionCount)) != req.PartitionIndex
+	return int32(req.PartitionHash%uint64(count)) != req.PartitionIndex
+}
+
+// hashCount is the partition count by which the replica owns hashes: what its log
+// says, since the table's count is ahead of it while a split is under way.
+func hashCount(r *host.Replica, t *table.Table) int32 {
+	if n := r.HashCount(); n > 0 {
+		return n
+	}
+	return t.InitPartitionCount
 }
 
 // accept goes on with a request that was held back, on the queue's goroutine.

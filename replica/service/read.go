@@ -11,6 +11,7 @@ import (
 	"github.com/arionkv/arion/idl/frame"
 	"github.com/arionkv/arion/idl/rrdb"
 	"github.com/arionkv/arion/internal/rpc"
+	"github.com/arionkv/arion/replica/apply"
 	"github.com/arionkv/arion/replica/partition"
 	"github.com/arionkv/arion/replica/read"
 )
@@ -40,6 +41,10 @@ func (c *call) answer() {
 		c.Fail(code.InvalidParameters)
 		c.end()
 		return
+	case errors.Is(err, read.ErrForeign):
+		c.Fail(code.ParentPartitionMisused)
+		c.end()
+		return
 	case err != nil:
 		c.s.log.WithError(err).WithFields(logrus.Fields{"rpc": c.Name, "partition": c.PartitionIndex, "table": c.AppID}).
 			Error("storage failed in a read")
@@ -53,8 +58,9 @@ func (c *call) answer() {
 func (c *call) view(eng *partition.Handle) read.View {
 	v := read.View{Engine: eng, NowSec: c.replica.NowSec(), Limits: c.s.limits}
 	v.Limits.Time = c.table.Settings.IterationTime
+	v.HashCount = c.replica.HashCount()
 	if c.table.Settings.ValidateHash {
-		v.PartitionCount = c.table.PartitionCount
+		v.PartitionCount = hashCount(c.replica, c.table)
 	}
 	return v
 }
@@ -130,6 +136,11 @@ func getScanner(c *call, v read.View) (frame.Message, error) {
 	req := rrdb.NewGetScannerRequest()
 	if c.Decode(req) != nil {
 		return nil, errArgs
+	}
+	// The header of a scan of a whole partition holds the index that the client
+	// means, which may be that of the other half.
+	if v.HashCount > 0 && !apply.Owns(c.PartitionHash, c.PartitionIndex, v.HashCount) {
+		return nil, read.ErrForeign
 	}
 	return c.replica.Reads.GetScanner(v, req)
 }

@@ -54,10 +54,13 @@ type Table struct {
 	ID             int32
 	Name           string
 	PartitionCount int32
-	Version        int64 // of the catalog entry, grows with every change
-	Dropped        bool
-	ReplicaCount   int32
-	Settings       Settings
+	// InitPartitionCount is the count at the table's creation, by which partitions
+	// that never split own their hashes.
+	InitPartitionCount int32
+	Version            int64 // of the catalog entry, grows with every change
+	Dropped            bool
+	ReplicaCount       int32
+	Settings           Settings
 	// Envs are the texts behind Settings, for people. Do not modify.
 	Envs map[string]string
 }
@@ -87,7 +90,7 @@ type Deny struct {
 // server, a hand-made catalog) keeps its default, and the error says which.
 func New(c *arion.TableConfig) (*Table, error) {
 	t := &Table{
-		ID: c.TableID, Name: c.Name, PartitionCount: c.PartitionCount,
+		ID: c.TableID, Name: c.Name, PartitionCount: c.PartitionCount, InitPartitionCount: c.InitPartitionCount,
 		Version: c.Version, Dropped: c.Dropped, ReplicaCount: c.ReplicaCount, Envs: c.Envs,
 	}
 	var err error

@@ -45,6 +45,8 @@ type Engine struct {
 	mu      sync.RWMutex
 	tree    *btree.BTreeG[item]
 	clock   uint32
+	index   int32 // with count, see Purge
+	count   int32
 	dropped uint64
 	closed  bool
 }
@@ -169,7 +171,7 @@ func (e *Engine) Compact(ctx context.Context, o engine.CompactOptions) error {
 		return engine.ErrClosed
 	}
 	e.dropped += deleteRange(e.tree, o.From, to, func(it item) bool {
-		return engine.FilterDrop(it.key, it.value, e.clock)
+		return engine.FilterDrop(it.key, it.value, e.clock) || engine.FilterForeign(it.key, e.index, e.count)
 	})
 	return nil
 }
@@ -179,6 +181,13 @@ func (e *Engine) SetClock(sec uint32) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.clock = max(e.clock, sec)
+}
+
+// Purge implements engine.Purger.
+func (e *Engine) Purge(index, count int32) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.index, e.count = index, count
 }
 
 // Stats implements engine.Engine.

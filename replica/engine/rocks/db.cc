@@ -24,6 +24,10 @@ arion_result Result(const Status& s, uint64_t n) {
   return {0, strdup(s.ToString().c_str()), ARION_ERROR};
 }
 
+void arion_set_owned(arion_db* d, uint32_t index, uint32_t count) {
+  d->filter->owned.store(uint64_t{count} << 32 | index, std::memory_order_release);
+}
+
 void arion_set_clock(arion_db* d, uint32_t sec) {
   uint32_t old = d->filter->clock.load(std::memory_order_relaxed);
   while (old < sec && !d->filter->clock.compare_exchange_weak(old, sec, std::memory_order_release)) {
@@ -187,6 +191,10 @@ void arion_get_stats(arion_db* d, arion_stats* out) {
   out->filter_dropped = d->filter->dropped.load(std::memory_order_relaxed);
   out->write_delayed = IntProperty(db, P::kActualDelayedWriteRate) > 0;
   out->write_stopped = IntProperty(db, P::kIsWriteStopped);
+}
+
+int arion_filter_foreign(const char* key, size_t key_len, uint32_t index, uint32_t count) {
+  return arion::FilterForeign(View(key, key_len), index, count);
 }
 
 int arion_filter_drops(const char* key, size_t key_len, const char* value, size_t value_len, uint32_t clock) {

@@ -1,6 +1,7 @@
 #include "filter.h"
 
 #include <algorithm>
+#include <array>
 
 namespace arion {
 namespace {
@@ -23,12 +24,33 @@ uint32_t BigEndian32(const char* p) {
   return uint32_t{u[0]} << 24 | uint32_t{u[1]} << 16 | uint32_t{u[2]} << 8 | uint32_t{u[3]};
 }
 
+// CRC-64 with the polynomial of idl/key, which the partition of a key depends on.
+constexpr std::array<uint64_t, 256> MakeCRCTable() {
+  std::array<uint64_t, 256> table{};
+  for (uint64_t i = 0; i < table.size(); i++) {
+    uint64_t crc = i;
+    for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x9a6c9329ac4bc9b5 : 0);
+    table[i] = crc;
+  }
+  return table;
+}
+
+constexpr std::array<uint64_t, 256> kCRCTable = MakeCRCTable();
+
+uint64_t CRC64(const char* p, size_t n) {
+  uint64_t crc = ~uint64_t{0};
+  for (size_t i = 0; i < n; i++) crc = kCRCTable[(crc ^ static_cast<uint8_t>(p[i])) & 0xff] ^ (crc >> 8);
+  return ~crc;
+}
+
 // Serves one compaction and runs on one thread. The clock only grows, so the
 // value at the start of the compaction is safe throughout.
 class Filter final : public CompactionFilter {
  public:
   explicit Filter(std::shared_ptr<FilterState> state)
-      : state_(std::move(state)), clock_(state_->clock.load(std::memory_order_acquire)) {}
+      : state_(std::move(state)),
+        clock_(state_->clock.load(std::memory_order_acquire)),
+        owned_(state_->owned.load(std::memory_order_acquire)) {}
 
   ~Filter() override { state_->dropped.fetch_add(dropped_, std::memory_order_relaxed); }
 
@@ -36,19 +58,24 @@ class Filter final : public CompactionFilter {
 
   Decision FilterV2(int, const Slice& key, ValueType type, const Slice& value, std::string*,
                     std::string*) const override {
-    if (type != ValueType::kValue || !FilterDrops(key, value, clock_)) return Decision::kKeep;
+    if (type != ValueType::kValue || !(FilterDrops(key, value, clock_) || Foreign(key))) return Decision::kKeep;
     dropped_++;
     return Decision::kRemove;
   }
 
  private:
+  bool Foreign(const Slice& key) const {
+    return FilterForeign(key, static_cast<uint32_t>(owned_), static_cast<uint32_t>(owned_ >> 32));
+  }
+
   const std::shared_ptr<FilterState> state_;
   const uint32_t clock_;
+  const uint64_t owned_;
   mutable uint64_t dropped_ = 0;
 };
 
-// Makes a filter per compaction. Rules that an operator sets, and the hash range
-// left to a partition after a split, will be read here once per compaction.
+// Makes a filter per compaction. Rules that an operator sets will be read here once
+// per compaction.
 class Factory final : public rocksdb::CompactionFilterFactory {
  public:
   explicit Factory(std::shared_ptr<FilterState> state) : state_(std::move(state)) {}
@@ -85,6 +112,15 @@ bool FilterDrops(const Slice& key, const Slice& value, uint32_t clock) {
   if (IsInternal(key) || value.size() < kHeaderLen || value[0] != kFormat) return false;
   const uint32_t expire = BigEndian32(value.data() + kExpireOffset);
   return expire > 0 && expire < clock;
+}
+
+bool FilterForeign(const Slice& key, uint32_t index, uint32_t count) {
+  if (count == 0 || key.size() < 2 || IsInternal(key)) return false;
+  const size_t n = static_cast<uint8_t>(key[0]) << 8 | static_cast<uint8_t>(key[1]);
+  if (2 + n > key.size()) return false;
+  // Without a hash key the sort key decides.
+  const uint64_t hash = n > 0 ? CRC64(key.data() + 2, n) : CRC64(key.data() + 2, key.size() - 2);
+  return hash % count != index;
 }
 
 std::shared_ptr<rocksdb::CompactionFilterFactory> NewFilterFactory(std::shared_ptr<FilterState> state) {

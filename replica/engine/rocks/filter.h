@@ -14,11 +14,17 @@ namespace arion {
 // What the threads of one database share with Go.
 struct FilterState {
   std::atomic<uint32_t> clock{0};
+  // Partition index in the lower half, partition count in the upper; 0: all
+  // records may stay.
+  std::atomic<uint64_t> owned{0};
   std::atomic<uint64_t> dropped{0};
 };
 
 // Whether a record may be discarded under clock. Twin of engine.FilterDrop.
 bool FilterDrops(const rocksdb::Slice& key, const rocksdb::Slice& value, uint32_t clock);
+
+// Whether a record belongs to another partition. Twin of engine.FilterForeign.
+bool FilterForeign(const rocksdb::Slice& key, uint32_t index, uint32_t count);
 
 std::shared_ptr<rocksdb::CompactionFilterFactory> NewFilterFactory(std::shared_ptr<FilterState> state);
 

@@ -84,3 +84,65 @@ func TestExpiredSpaceComesBackAlone(t *testing.T) {
 	s.SetClock(101)
 	require.Eventually(t, func() bool { return s.Stats().SizeBytes == 0 }, 30*time.Second, 50*time.Millisecond)
 }
+
+func TestForeignTwins(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	foreign := 0
+	for range 200_000 {
+		k := make([]byte, rnd.IntN(12))
+		for i := range k {
+			k[i] = byte(rnd.Uint32())
+		}
+		if len(k) > 1 && rnd.IntN(8) > 0 {
+			k[0], k[1] = 0, byte(rnd.IntN(len(k)))
+		}
+		count := int32(1) << rnd.IntN(5)
+		index := rnd.Int32N(count)
+		if rnd.IntN(20) == 0 {
+			count = 0
+		}
+		got, want := filterForeign(k, index, count), engine.FilterForeign(k, index, count)
+		if got != want {
+			t.Fatalf("key %x of %d/%d: C++ %v, Go %v", k, index, count, got, want)
+		}
+		if got {
+			foreign++
+		}
+	}
+	require.Greater(t, foreign, 10_000)
+}
+
+// TestForeignSpaceComesBack: what a split left behind is gone after a compaction,
+// and nothing else is.
+func TestForeignSpaceComesBack(t *testing.T) {
+	s := open(t, newOpener(t, DefaultConfig()), t.TempDir())
+	fill(t, s, 20_000, 0)
+	require.NoError(t, s.Flush())
+	before := s.Stats().SizeBytes
+	s.Purge(1, 4)
+	require.NoError(t, s.Compact(context.Background(), engine.CompactOptions{}))
+	require.Less(t, s.Stats().SizeBytes, before/2)
+	it, err := s.NewIter(engine.IterOptions{})
+	require.NoError(t, err)
+	defer it.Close()
+	var p engine.Page
+	kept := 0
+	for {
+		require.NoError(t, it.Next(1000, 1<<20, &p))
+		if p.Len() == 0 {
+			break
+		}
+		for i := range p.Len() {
+			require.False(t, engine.FilterForeign(p.Key(i), 1, 4))
+			kept++
+		}
+	}
+	want := 0
+	for i := range 20_000 {
+		if !engine.FilterForeign(fmt.Appendf(nil, "\x00\x08hash%04dsort%06d", i%100, i), 1, 4) {
+			want++
+		}
+	}
+	require.Equal(t, want, kept)
+	require.EqualValues(t, 20_000-want, s.Stats().FilterDropped)
+}

@@ -59,6 +59,7 @@ void arion_db_attach(arion_db* d, void* db);
 void arion_db_free(arion_db* d);
 
 void arion_set_clock(arion_db* d, uint32_t sec);
+void arion_set_owned(arion_db* d, uint32_t index, uint32_t count);  // count 0: all
 arion_result arion_background_error(arion_db* d);  // ARION_ERROR if one stands
 void arion_get_stats(arion_db* d, arion_stats* out);
 uint64_t arion_active_memtable_bytes(arion_db* d);
@@ -102,6 +103,7 @@ arion_result arion_iter_next(arion_iter* it, size_t max_rows, size_t max_bytes, 
                              size_t* bytes);
 
 // For tests: the filter's decision on one record.
+int arion_filter_foreign(const char* key, size_t key_len, uint32_t index, uint32_t count);
 int arion_filter_drops(const char* key, size_t key_len, const char* value, size_t value_len, uint32_t clock);
 
 #ifdef __cplusplus

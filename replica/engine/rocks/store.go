@@ -121,6 +121,15 @@ func (s *store) SetClock(sec uint32) {
 	C.arion_set_clock(s.c, C.uint32_t(sec))
 }
 
+// Purge implements engine.Purger.
+func (s *store) Purge(index, count int32) {
+	if s.enter() != nil {
+		return
+	}
+	defer s.leave()
+	C.arion_set_owned(s.c, C.uint32_t(index), C.uint32_t(count))
+}
+
 // Stats implements engine.Engine.
 func (s *store) Stats() engine.Stats {
 	if s.enter() != nil {
