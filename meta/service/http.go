@@ -18,6 +18,8 @@ func (s *Service) RegisterHTTP(h *obs.HTTP) {
 	h.Route("/meta/nodes", "replica servers, with ?detail what they carry", s.page(s.nodesPage))
 	h.Route("/meta/cluster", "facts of the cluster", s.page(s.clusterPage))
 	h.Route("/meta/app_envs", "settings of a table: name=X", s.page(s.envsPage))
+	h.Route("/meta/app/start_compaction", "POST: compact a table, {app_name, trigger_time, bottommost_level_compaction}", s.post(s.compactionPage))
+	h.Route("/meta/app/usage_scenario", "POST: what a table is mostly used for, {app_name, scenario}", s.post(s.scenarioPage))
 }
 
 type row map[string]string

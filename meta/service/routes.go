@@ -25,6 +25,10 @@ func (s *Service) registerTables(mux *rpc.Mux) {
 		"RPC_CM_LIST_APPS", readTimeout, false, s.listTables, listReply})
 	register(s, mux, call[admin.ConfigurationUpdateAppEnvRequest, admin.ConfigurationUpdateAppEnvResponse]{
 		"RPC_CM_UPDATE_APP_ENV", writeTimeout, true, s.updateEnvs, envReply})
+	register(s, mux, call[admin.StartAppManualCompactRequest, admin.StartAppManualCompactResponse]{
+		"RPC_CM_START_MANUAL_COMPACT", writeTimeout, true, s.startCompaction, startCompactionReply})
+	register(s, mux, call[admin.QueryAppManualCompactRequest, admin.QueryAppManualCompactResponse]{
+		"RPC_CM_QUERY_MANUAL_COMPACT_STATUS", readTimeout, false, s.queryCompaction, queryCompactionReply})
 	register(s, mux, call[admin.ConfigurationGetMaxReplicaCountRequest, admin.ConfigurationGetMaxReplicaCountResponse]{
 		"RPC_CM_GET_MAX_REPLICA_COUNT", readTimeout, false, s.getReplicaCount, getCountReply})
 	register(s, mux, call[admin.ConfigurationSetMaxReplicaCountRequest, admin.ConfigurationSetMaxReplicaCountResponse]{
@@ -64,9 +68,6 @@ func (s *Service) registerAbsent(mux *rpc.Mux) {
 
 	absent[admin.ConfigurationRecoveryRequest](s, mux, "RPC_CM_START_RECOVERY",
 		&admin.ConfigurationRecoveryResponse{Err: base.ErrorCodeOf(code.ServiceAlreadyRunning), HintMessage: "the cluster is running: there is nothing to recover"})
-
-	absent[admin.StartAppManualCompactRequest](s, mux, "RPC_CM_START_MANUAL_COMPACT", &admin.StartAppManualCompactResponse{Err: err(), HintMsg: hint})
-	absent[admin.QueryAppManualCompactRequest](s, mux, "RPC_CM_QUERY_MANUAL_COMPACT_STATUS", &admin.QueryAppManualCompactResponse{Err: err(), HintMsg: hint})
 
 	absent[admin.StartPartitionSplitRequest](s, mux, "RPC_CM_START_PARTITION_SPLIT", &admin.StartPartitionSplitResponse{Err: err(), HintMsg: hint})
 	absent[admin.ControlSplitRequest](s, mux, "RPC_CM_CONTROL_PARTITION_SPLIT", &admin.ControlSplitResponse{Err: err(), HintMsg: &text})

@@ -137,11 +137,21 @@ const maxReplicas = 1 << 16
 // not lead or is just asking raft. A membership with a higher index was committed later, so it is never given up for one
 // with a lower index.
 func keepMembers(old, r *arion.ReplicaReport) *arion.ReplicaReport {
-	if old == nil || len(old.Members) == 0 || len(r.Members) > 0 && r.ConfigIndex >= old.ConfigIndex {
+	if old == nil {
+		return r
+	}
+	members := len(old.Members) > 0 && (len(r.Members) == 0 || r.ConfigIndex < old.ConfigIndex)
+	compaction := r.CompactionState == arion.CompactionState_UNKNOWN // gossip leaves it out too
+	if !members && !compaction {
 		return r
 	}
 	merged := *r
-	merged.Members, merged.ConfigIndex = old.Members, old.ConfigIndex
+	if members {
+		merged.Members, merged.ConfigIndex = old.Members, old.ConfigIndex
+	}
+	if compaction {
+		merged.CompactionState, merged.CompactedUnixSec = old.CompactionState, old.CompactedUnixSec
+	}
 	return &merged
 }
 

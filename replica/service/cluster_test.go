@@ -191,10 +191,21 @@ func TestManualCompaction(t *testing.T) {
 		return reply.Status
 	}
 	require.Eventually(t, func() bool { return states("replica1")["IDLE"] == 2 }, 20*time.Second, 50*time.Millisecond)
-	require.NoError(t, w.admin.SetEnvs(w.ctx, "t", map[string]string{
-		"manual_compact.once.trigger_time":                strconv.FormatInt(time.Now().Unix(), 10),
-		"manual_compact.once.bottommost_level_compaction": "force",
-	}))
+	_, err := w.admin.CompactionProgress(w.ctx, "t")
+	require.ErrorContains(t, err, "no manual compaction")
+	require.Error(t, w.admin.StartCompaction(w.ctx, "nosuch", admin.CompactOptions{}))
+	require.ErrorContains(t, w.admin.StartCompaction(w.ctx, "t", admin.CompactOptions{TargetLevel: 2}), "target_level")
+	w.set("t", "manual_compact.disabled", "true")
+	require.ErrorContains(t, w.admin.StartCompaction(w.ctx, "t", admin.CompactOptions{}), "forbids")
+	w.del("t", "manual_compact.disabled")
+	require.NoError(t, w.admin.StartCompaction(w.ctx, "t", admin.CompactOptions{Bottommost: true, MaxRunning: 1}))
+	w.c.Eventually("all replicas are compacted", func() error {
+		progress, err := w.admin.CompactionProgress(w.ctx, "t")
+		if err == nil && progress != 100 {
+			err = fmt.Errorf("%d %%", progress)
+		}
+		return err
+	})
 	for _, node := range []string{"replica1", "replica2", "replica3"} {
 		w.c.Eventually("compacted on "+node, func() error {
 			if got := states(node); got["FINISHED"] != 2 {
