@@ -189,6 +189,7 @@ func TestClusterQuestions(t *testing.T) {
 	require.Len(t, nodes.Infos, 3)
 	require.Equal(t, admin.NodeStatus_NS_ALIVE, nodes.Infos[0].Status)
 
+	require.Eventually(t, func() bool { return c.metas[0].group.State().Settings.ClusterName != "" }, patience, time.Millisecond)
 	info := admin.NewConfigurationClusterInfoResponse()
 	c.must(0, "RPC_CM_CLUSTER_INFO", &admin.ConfigurationClusterInfoRequest{}, info)
 	require.Equal(t, []string{"meta_servers", "primary_meta_server", "zookeeper_hosts", "zookeeper_root", "meta_function_level",

@@ -2451,6 +2451,7 @@ func (p *SplitBase) String() string {
 //   - SplitAttempt
 //   - Base
 //   - PurgeCount
+//   - HeirOf
 type ReplicaAssignment struct {
 	TableID        int32            `thrift:"table_id,1" db:"table_id" json:"table_id"`
 	PartitionIndex int32            `thrift:"partition_index,2" db:"partition_index" json:"partition_index"`
@@ -2461,6 +2462,7 @@ type ReplicaAssignment struct {
 	SplitAttempt   int32            `thrift:"split_attempt,7" db:"split_attempt" json:"split_attempt"`
 	Base           *SplitBase       `thrift:"base,8" db:"base" json:"base,omitempty"`
 	PurgeCount     int32            `thrift:"purge_count,9" db:"purge_count" json:"purge_count"`
+	HeirOf         int64            `thrift:"heir_of,10" db:"heir_of" json:"heir_of"`
 }
 
 func NewReplicaAssignment() *ReplicaAssignment {
@@ -2506,6 +2508,10 @@ func (p *ReplicaAssignment) GetBase() *SplitBase {
 
 func (p *ReplicaAssignment) GetPurgeCount() int32 {
 	return p.PurgeCount
+}
+
+func (p *ReplicaAssignment) GetHeirOf() int64 {
+	return p.HeirOf
 }
 func (p *ReplicaAssignment) IsSetBase() bool {
 	return p.Base != nil
@@ -2608,6 +2614,16 @@ func (p *ReplicaAssignment) Read(ctx context.Context, iprot thrift.TProtocol) er
 		case 9:
 			if fieldTypeId == thrift.I32 {
 				if err := p.ReadField9(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		case 10:
+			if fieldTypeId == thrift.I64 {
+				if err := p.ReadField10(ctx, iprot); err != nil {
 					return err
 				}
 			} else {
@@ -2721,6 +2737,15 @@ func (p *ReplicaAssignment) ReadField9(ctx context.Context, iprot thrift.TProtoc
 	return nil
 }
 
+func (p *ReplicaAssignment) ReadField10(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadI64(ctx); err != nil {
+		return thrift.PrependError("error reading field 10: ", err)
+	} else {
+		p.HeirOf = v
+	}
+	return nil
+}
+
 func (p *ReplicaAssignment) Write(ctx context.Context, oprot thrift.TProtocol) error {
 	if err := oprot.WriteStructBegin(ctx, "replica_assignment"); err != nil {
 		return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err)
@@ -2751,6 +2776,9 @@ func (p *ReplicaAssignment) Write(ctx context.Context, oprot thrift.TProtocol) e
 			return err
 		}
 		if err := p.writeField9(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField10(ctx, oprot); err != nil {
 			return err
 		}
 	}
@@ -2890,6 +2918,19 @@ func (p *ReplicaAssignment) writeField9(ctx context.Context, oprot thrift.TProto
 	return err
 }
 
+func (p *ReplicaAssignment) writeField10(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if err := oprot.WriteFieldBegin(ctx, "heir_of", thrift.I64, 10); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field begin error 10:heir_of: ", p), err)
+	}
+	if err := oprot.WriteI64(ctx, int64(p.HeirOf)); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T.heir_of (10) field write error: ", p), err)
+	}
+	if err := oprot.WriteFieldEnd(ctx); err != nil {
+		return thrift.PrependError(fmt.Sprintf("%T write field end error 10:heir_of: ", p), err)
+	}
+	return err
+}
+
 func (p *ReplicaAssignment) Equals(other *ReplicaAssignment) bool {
 	if p == other {
 		return true
@@ -2927,6 +2968,9 @@ func (p *ReplicaAssignment) Equals(other *ReplicaAssignment) bool {
 		return false
 	}
 	if p.PurgeCount != other.PurgeCount {
+		return false
+	}
+	if p.HeirOf != other.HeirOf {
 		return false
 	}
 	return true

@@ -97,6 +97,7 @@ struct replica_assignment {
   7: i32 split_attempt          // and this attempt
   8: optional split_base base   // the partition was made by a split: its log does not hold all of its data
   9: i32 purge_count            // records foreign by this count may be purged; 0 = none
+  10: i64 heir_of               // the group was formed anew from what this replica had, on its node; 0 = it was not
 }
 
 struct disk_stat {

@@ -105,6 +105,8 @@ func parse(t *testing.T, d *datadriven.TestData) Command {
 		return &RetireReplica{table, part, num("replica")}
 	case "restore":
 		return &RestoreReplica{table, part, num("replica")}
+	case "reform":
+		return &ReformPartition{table, part, num("replica"), num("term")}
 	case "state":
 		return &SetNodeState{num("id"), NodeState(num("to"))}
 	case "away":
@@ -176,7 +178,7 @@ func show(s *State) string {
 func randomCommand(r *rand.Rand) Command {
 	name := fmt.Sprintf("t%d", r.Intn(4))
 	id, now := int32(r.Intn(6)), int64(r.Intn(1000))
-	switch kind(1 + r.Intn(24)) {
+	switch kind(1 + r.Intn(25)) {
 	case kindCreateTable:
 		return &CreateTable{Name: name, PartitionCount: 2, ReplicaCount: 2, SuccessIfExist: r.Intn(2) == 0,
 			Envs: map[string]string{"a": "1", "b": "2"}, NowUnixSec: now, Placement: [][]int64{{1, 2}, {2, int64(r.Intn(4))}}}
@@ -210,6 +212,8 @@ func randomCommand(r *rand.Rand) Command {
 		return &RetireReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
 	case kindRestoreReplica:
 		return &RestoreReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
+	case kindReform:
+		return &ReformPartition{id, int32(r.Intn(3)), int64(r.Intn(5)), now}
 	case kindSetNodeState:
 		return &SetNodeState{int64(r.Intn(5)), NodeState(r.Intn(6))}
 	case kindNoteAway:

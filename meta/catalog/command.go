@@ -48,6 +48,7 @@ const (
 	kindSetCount       kind = 22
 	kindCountDone      kind = 23
 	kindRestoreReplica kind = 24
+	kindReform         kind = 25
 )
 
 func newCommand(k kind) Command {
@@ -100,6 +101,8 @@ func newCommand(k kind) Command {
 		return &ReplicaCountDone{}
 	case kindRestoreReplica:
 		return &RestoreReplica{}
+	case kindReform:
+		return &ReformPartition{}
 	}
 	return nil
 }

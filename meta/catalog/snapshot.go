@@ -10,7 +10,7 @@ import (
 // the older ones; one line per step:
 //
 //	1: settings, tables with partitions, nodes, metas
-//	2: options; replicas that leave or replace others, and why; since when nodes are away
+//	2: options; groups formed anew; replicas that leave or replace others, and why; since when nodes are away
 const snapshotFormat = 2
 
 // Snapshot renders the whole state. Equal states give equal bytes.
@@ -109,6 +109,8 @@ func putTable(e *encoder, t *Table) {
 		e.int(p.NextReplicaID)
 		e.int(p.Term)
 		e.int(p.Leader)
+		e.int(p.HeirOf)
+		e.int(p.TermBase)
 	}
 }
 
@@ -119,9 +121,11 @@ func getTable(d *decoder) *Table {
 		Envs: d.text(), CreateUnixSec: d.int(), DropUnixSec: d.int(), ExpireUnixSec: d.int(), Version: d.uint(),
 	}
 	for n := d.count(5); n > 0 && d.err == nil; n-- {
-		t.Partitions = append(t.Partitions, Partition{
-			Initial: d.replicas(), Replicas: d.replicas(), NextReplicaID: d.int(), Term: d.int(), Leader: d.int(),
-		})
+		p := Partition{Initial: d.replicas(), Replicas: d.replicas(), NextReplicaID: d.int(), Term: d.int(), Leader: d.int()}
+		if !d.old {
+			p.HeirOf, p.TermBase = d.int(), d.int()
+		}
+		t.Partitions = append(t.Partitions, p)
 	}
 	return t
 }

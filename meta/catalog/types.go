@@ -105,6 +105,8 @@ type Partition struct {
 	NextReplicaID int64     // replica ids are never reused within a partition
 	Term          int64     // newest term that a leader was confirmed in; 0 before the first
 	Leader        int64     // replica id of that leader; 0 before the first
+	HeirOf        int64     // replica whose data Initial began with when the group was formed anew; 0: it never was
+	TermBase      int64     // terms of the groups before, which count on so that what is routed never goes back
 }
 
 // Find returns the replica with this id.

@@ -35,7 +35,7 @@ func assignments(t *catalog.Table, nodeID int64) []*arion.ReplicaAssignment {
 		}
 		out = append(out, &arion.ReplicaAssignment{
 			TableID: t.ID, PartitionIndex: int32(i), ReplicaID: r.ID,
-			InitialMembers: members(p.Initial), Join: !p.Initially(r.ID),
+			InitialMembers: members(p.Initial), Join: !p.Initially(r.ID), HeirOf: p.HeirOf,
 		})
 	}
 	return out

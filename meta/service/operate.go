@@ -22,6 +22,7 @@ func (s *Service) addOperations() {
 		{"node.forget", "ADDR|ID", "forget a node that is gone for good and holds nothing", s.nodeForget},
 		{"setting", "[NAME [VALUE|default]]", "show or change cluster settings", s.setting},
 		{"repair.status", "", "partitions that are not as they should be, and what is done about it", s.repairStatus},
+		{"partition.recover", "all|TABLE|TABLE.PARTITION [yes]", "form partitions anew that lost their majority for good, from the best replica left; may lose writes", s.recover},
 		{"balance.plan", "", "what level lively would move, without moving it", s.balancePlan},
 	} {
 		s.addLeaderCommand(c)

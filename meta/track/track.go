@@ -291,8 +291,8 @@ func (t *Tracker) Partition(table *catalog.Table, index int32) View {
 		}
 		v.Applied, v.SizeBytes = max(v.Applied, report.AppliedIndex), max(v.SizeBytes, report.SizeBytes)
 		leader, member := p.Find(report.LeaderReplicaID)
-		if member && report.Term > 0 && (report.Term > v.Term || v.Leader.ID == 0) {
-			v.Term, v.Leader = report.Term, leader
+		if term := report.Term + p.TermBase; member && report.Term > 0 && (term > v.Term || v.Leader.ID == 0) {
+			v.Term, v.Leader = term, leader
 		}
 	}
 	t.livingLocked(&v, table.ID, index, p)
@@ -306,12 +306,12 @@ func (t *Tracker) livingLocked(v *View, table, index int32, p *catalog.Partition
 		up := report != nil && report.State == arion.ReplicaState_SERVING && one.NodeUp
 		if report != nil {
 			one.State, one.Applied = report.State, report.AppliedIndex
-			one.Follows = up && report.Term == v.Term && report.LeaderReplicaID == v.Leader.ID && v.Leader.ID != 0
+			one.Follows = up && report.Term+p.TermBase == v.Term && report.LeaderReplicaID == v.Leader.ID && v.Leader.ID != 0
 		}
 		v.Replicas = append(v.Replicas, one)
 		switch {
 		case r.ID == v.Leader.ID:
-			v.LeaderUp = up && report.LeaderReplicaID == r.ID && report.Term == v.Term
+			v.LeaderUp = up && report.LeaderReplicaID == r.ID && report.Term+p.TermBase == v.Term
 		case up:
 			v.Followers = append(v.Followers, r)
 		}

@@ -81,8 +81,9 @@ type Host struct {
 	draining bool
 	// orphansSought: replicas of earlier lives have been looked for.
 	orphansSought bool
-	openQueue     chan struct{} // semaphore of maxOpening
-	reclaiming    chan struct{} // semaphore of one compaction after a split
+	heirs         map[gpid]int64 // partitions formed anew: the replica they were formed from
+	openQueue     chan struct{}  // semaphore of maxOpening
+	reclaiming    chan struct{}  // semaphore of one compaction after a split
 
 	ctx    context.Context
 	cancel context.CancelFunc

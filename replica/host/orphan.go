@@ -62,6 +62,9 @@ func (h *Host) orphansLocked() ([]*arion.ReplicaAssignment, error) {
 			continue
 		}
 		s := h.slots[gpid{a.TableID, a.PartitionIndex}]
+		if heir := h.heirs[gpid{a.TableID, a.PartitionIndex}]; heir == a.ReplicaID && s != nil && !exists(filepath.Join(h.dirOf(s.assignment), "CURRENT")) {
+			continue // still to be inherited, see settleEstate
+		}
 		if s == nil || s.assignment.ReplicaID != a.ReplicaID {
 			found = append(found, a)
 		}

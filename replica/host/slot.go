@@ -56,8 +56,12 @@ func (h *Host) acceptAssignmentsLocked(assignments []*arion.ReplicaAssignment) {
 	for _, s := range h.slots {
 		s.wanted = false
 	}
+	h.heirs = map[gpid]int64{}
 	for _, a := range assignments {
 		id := gpid{a.TableID, a.PartitionIndex}
+		if a.HeirOf != 0 {
+			h.heirs[id] = a.HeirOf
+		}
 		s := h.slots[id]
 		if s == nil {
 			s = &slot{assignment: a, order: a}
@@ -122,6 +126,7 @@ func (h *Host) dirOf(a *arion.ReplicaAssignment) string {
 
 // open starts the replica and begins to serve it.
 func (h *Host) open(id gpid, s *slot) {
+	h.settleEstate(s.assignment)
 	p, err := h.o.Open(s.assignment, h.dirOf(s.assignment), h.Poke)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -187,7 +192,7 @@ func (h *Host) detach(s *slot) error {
 func (h *Host) discard(id gpid, s *slot) {
 	err := h.detach(s)
 	if err == nil {
-		err = h.bury(s.assignment)
+		err = h.buryUnlessInherited(s.assignment)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -177,7 +178,7 @@ func (p *Partition) start(ctx context.Context) error {
 	known := p.o.Raft.HasReplica(p.shardID, p.replicaID)
 	var err error
 	p.machine.place, err = openPlace(p.o.Dir, identity{
-		TableID: a.TableID, Partition: a.PartitionIndex, ReplicaID: p.replicaID, Join: a.Join, Rooted: a.Base != nil,
+		TableID: a.TableID, Partition: a.PartitionIndex, ReplicaID: p.replicaID, Join: a.Join, Rooted: a.Base != nil || a.HeirOf != 0,
 	})
 	if err != nil {
 		return err
@@ -214,6 +215,9 @@ func (p *Partition) adopt() error {
 	id, live, base := p.machine.place.id, p.machine.place.live, p.o.Assignment.Base
 	if !id.Rooted || id.Join || live != "" {
 		return nil
+	}
+	if heir := p.o.Assignment.HeirOf; heir != 0 {
+		return p.machine.inherit(DirOf(filepath.Dir(p.o.Dir), p.id.TableID, p.id.PartitionIndex, heir))
 	}
 	if base == nil {
 		return ErrBaseLost

@@ -213,13 +213,19 @@ func (m *machine) adopt(parentDir string, s command.Split) error {
 			return err
 		}
 	}
-	e, err := m.opener.Open(dir, engine.Options{MustExist: true})
+	return m.begin(func(st apply.State) apply.State { return st.Child(s) })
+}
+
+// begin makes what lies in adoptedDir the live engine, with the bookkeeping of a
+// group that has no log yet.
+func (m *machine) begin(first func(apply.State) apply.State) error {
+	e, err := m.opener.Open(m.place.path(adoptedDir), engine.Options{MustExist: true})
 	if err != nil {
 		return err
 	}
 	st, err := apply.Load(e)
 	if err == nil {
-		st = st.Child(s)
+		st = first(st)
 		var b engine.Batch
 		st.AppendTo(&b)
 		err = errors.Join(e.Apply(&b), e.Flush())
