@@ -15,7 +15,7 @@ import (
 
 // conn is one framed connection.
 //
-// Its reading goroutine owns in, kind and the fields of its deadline. Whoever
+// Its reading goroutine owns in, kind, batch and the fields of its deadline. Whoever
 // holds writing owns sending, direct and writeDeadline.
 type conn struct {
 	srv    *Server
@@ -30,6 +30,7 @@ type conn struct {
 	partialSince int64 // when the frame at the front began, 0 for none
 	armed        bool  // a read deadline is set
 	burstSince   int64
+	batch        gathered
 
 	direct        directWriter
 	writeDeadline int64
@@ -159,10 +160,12 @@ func (c *conn) dispatch(n int, now int64) closeReason {
 	switch {
 	case !affordable:
 		r.Fail(code.Busy)
-	case r.route.handler == nil:
+	case r.route.handler == nil && r.route.batch == nil:
 		r.Fail(code.HandlerNotFound)
 	case err != nil:
 		r.Fail(code.InvalidParameters)
+	case r.route.batch != nil:
+		c.gather(r)
 	default:
 		c.call(r)
 	}

@@ -33,6 +33,7 @@
 // # Files
 //
 //	options.go  limits with their reasons
+//	gather.go   requests of one burst that are handled together
 //	mux.go      handlers by name, with their metrics
 //	server.go   listeners, set of connections, Close
 //	conn.go     a connection: protocol, frames, admission, dispatch, end

@@ -96,7 +96,8 @@ func registered[C prometheus.Collector](reg prometheus.Registerer, c C) C {
 // route is a handler with its collectors looked up in advance: a label lookup
 // per request costs more than the rest of the bookkeeping.
 type route struct {
-	handler Handler
+	handler Handler // one of these two, or none for the unknown name
+	batch   BatchHandler
 	name    string
 	latency prometheus.Observer
 	counts  *prometheus.CounterVec

@@ -226,6 +226,10 @@ func (s *Server) resolveRoutes() {
 	for name, h := range s.opts.Mux.handlers {
 		s.routes[name] = s.metrics.route(name, h)
 	}
+	for name, h := range s.opts.Mux.batched {
+		s.routes[name] = s.metrics.route(name, nil)
+		s.routes[name].batch = h
+	}
 	s.unknown = s.metrics.route(unknownName, nil)
 }
 

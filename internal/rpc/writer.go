@@ -113,6 +113,7 @@ func (c *conn) writeLoop() {
 // that the connection is read on while its peer is slow. Otherwise a peer that
 // writes all its requests before it reads would lock up with us.
 func (c *conn) flush() {
+	c.runBatch()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.burst = false

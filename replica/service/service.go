@@ -95,7 +95,6 @@ func (s *Service) registerWrites(m *rpc.Mux) {
 // scans means nothing.
 func (s *Service) registerReads(m *rpc.Mux) {
 	for name, o := range map[string]operation{
-		frame.RPCGet:          {op: load.Get, read: get, hash: keyArg, keyed: true},
 		frame.RPCTTL:          {op: load.TTL, read: ttl, hash: keyArg, keyed: true},
 		frame.RPCBatchGet:     {op: load.BatchGet, read: batchGet, keyed: true, ranged: true},
 		frame.RPCMultiGet:     {op: load.MultiGet, read: multiGet, hash: hashKeyField, keyed: true, ranged: true},
@@ -105,5 +104,6 @@ func (s *Service) registerReads(m *rpc.Mux) {
 	} {
 		m.Handle(name, s.handler(o))
 	}
+	m.HandleBatch(frame.RPCGet, s.getsTogether(operation{op: load.Get, read: get, hash: keyArg, keyed: true}))
 	m.Handle(frame.RPCClearScanner, s.clearScanner)
 }
