@@ -119,6 +119,27 @@ func parse(t *testing.T, d *datadriven.TestData) Command {
 		return &SetReplicaCount{arg("name"), int32(num("to"))}
 	case "counted":
 		return &ReplicaCountDone{table}
+	case "split":
+		return &StartSplit{arg("name"), int32(num("to"))}
+	case "control":
+		op := map[string]SplitControl{"pause": PauseSplit, "restart": RestartSplit, "cancel": CancelSplit, "other": 9}[arg("op")]
+		return &ControlSplit{arg("name"), op, int32(num("part")), int32(num("old"))}
+	case "settle":
+		return &SettleSplit{table}
+	case "cut":
+		return &CutPartition{table, part}
+	case "retry":
+		return &RetryCut{table, part, int32(num("attempt"))}
+	case "spawn":
+		c := &SpawnChild{TableID: table, Partition: part, Attempt: int32(num("attempt"))}
+		for _, f := range strings.Split(arg("replicas"), ",") {
+			id, err := strconv.ParseInt(f, 10, 64)
+			require.NoError(t, err)
+			c.Replicas = append(c.Replicas, id)
+		}
+		return c
+	case "born":
+		return &ChildReady{table, part}
 	}
 	t.Fatalf("unknown directive %s", d.Cmd)
 	return nil
@@ -168,6 +189,12 @@ func show(s *State) string {
 					fmt.Fprintf(&b, "(for %d, %s)", r.Replaces, r.Why)
 				}
 			}
+			if p.Split != SplitNone || p.Base != 0 {
+				fmt.Fprintf(&b, " split=%d attempt=%d base=%d", p.Split, p.Attempt, p.Base)
+			}
+			if t.Unborn(int32(i)) {
+				b.WriteString(" unborn")
+			}
 			b.WriteByte('\n')
 		}
 	}
@@ -178,7 +205,7 @@ func show(s *State) string {
 func randomCommand(r *rand.Rand) Command {
 	name := fmt.Sprintf("t%d", r.Intn(4))
 	id, now := int32(r.Intn(6)), int64(r.Intn(1000))
-	switch kind(1 + r.Intn(25)) {
+	switch kind(1 + r.Intn(46)) {
 	case kindCreateTable:
 		return &CreateTable{Name: name, PartitionCount: 2, ReplicaCount: 2, SuccessIfExist: r.Intn(2) == 0,
 			Envs: map[string]string{"a": "1", "b": "2"}, NowUnixSec: now, Placement: [][]int64{{1, 2}, {2, int64(r.Intn(4))}}}
@@ -226,6 +253,20 @@ func randomCommand(r *rand.Rand) Command {
 		return &SetReplicaCount{name, int32(r.Intn(7))}
 	case kindCountDone:
 		return &ReplicaCountDone{id}
+	case kindStartSplit:
+		return &StartSplit{name, int32(2 << r.Intn(3))}
+	case kindControlSplit:
+		return &ControlSplit{name, SplitControl(r.Intn(4)), int32(r.Intn(4) - 1), int32(1 << r.Intn(3))}
+	case kindSettleSplit:
+		return &SettleSplit{id}
+	case kindCutPartition:
+		return &CutPartition{id, int32(r.Intn(3))}
+	case kindRetryCut:
+		return &RetryCut{id, int32(r.Intn(3)), int32(r.Intn(3))}
+	case kindSpawnChild:
+		return &SpawnChild{id, int32(r.Intn(3)), int32(r.Intn(3)), []int64{1, int64(r.Intn(4))}}
+	case kindChildReady:
+		return &ChildReady{id, int32(r.Intn(3))}
 	}
 	if r.Intn(3) == 0 {
 		return &RecordMeta{uint64(r.Intn(4)), int64(r.Intn(3))}

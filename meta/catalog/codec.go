@@ -72,9 +72,9 @@ func (e *encoder) numbers(m map[string]int64) {
 // decoder reads what encoder wrote. The first fault sticks; every later read gives zero. Counts are checked against the
 // bytes that are left before anything is allocated.
 type decoder struct {
-	buf []byte
-	err error
-	old bool // the bytes are of snapshot format 1
+	buf    []byte
+	err    error
+	format byte // of a snapshot; 0 for anything else, which is in the newest
 }
 
 func (d *decoder) fail(what string) {
@@ -169,7 +169,7 @@ func (d *decoder) replicas() []Replica {
 	var out []Replica
 	for n := d.count(3); n > 0 && d.err == nil; n-- {
 		r := Replica{ID: d.int(), NodeID: d.int(), Voting: d.bool()}
-		if !d.old {
+		if d.format != 1 {
 			r.Leaving, r.Replaces, r.Why = d.bool(), d.int(), d.reason()
 		}
 		out = append(out, r)
@@ -194,4 +194,13 @@ func (d *decoder) numbers() map[string]int64 {
 		m[k] = d.int()
 	}
 	return m
+}
+
+func (d *decoder) splitState() SplitState {
+	v := d.uint()
+	if v > uint64(SplitCut) {
+		d.fail("split state")
+		return 0
+	}
+	return SplitState(v)
 }

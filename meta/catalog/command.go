@@ -49,6 +49,13 @@ const (
 	kindCountDone      kind = 23
 	kindRestoreReplica kind = 24
 	kindReform         kind = 25
+	kindStartSplit     kind = 40
+	kindControlSplit   kind = 41
+	kindSettleSplit    kind = 42
+	kindCutPartition   kind = 43
+	kindRetryCut       kind = 44
+	kindSpawnChild     kind = 45
+	kindChildReady     kind = 46
 )
 
 func newCommand(k kind) Command {
@@ -103,6 +110,20 @@ func newCommand(k kind) Command {
 		return &RestoreReplica{}
 	case kindReform:
 		return &ReformPartition{}
+	case kindStartSplit:
+		return &StartSplit{}
+	case kindControlSplit:
+		return &ControlSplit{}
+	case kindSettleSplit:
+		return &SettleSplit{}
+	case kindCutPartition:
+		return &CutPartition{}
+	case kindRetryCut:
+		return &RetryCut{}
+	case kindSpawnChild:
+		return &SpawnChild{}
+	case kindChildReady:
+		return &ChildReady{}
 	}
 	return nil
 }

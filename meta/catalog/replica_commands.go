@@ -39,6 +39,9 @@ func (c *AddReplica) apply(s *State) Result {
 	if p == nil || node == nil {
 		return refuse(code.ObjectNotFound, "no such partition or node")
 	}
+	if len(p.Initial) == 0 {
+		return refuse(code.InvalidState, "partition %d.%d has not begun yet", c.TableID, c.Partition)
+	}
 	if _, taken := p.On(c.NodeID); taken || node.State != NodeActive {
 		return refuse(code.InvalidState, "the node has a replica of the partition already or takes none")
 	}

@@ -11,7 +11,8 @@ import (
 //
 //	1: settings, tables with partitions, nodes, metas
 //	2: options; groups formed anew; replicas that leave or replace others, and why; since when nodes are away
-const snapshotFormat = 2
+//	3: splits
+const snapshotFormat = 3
 
 // Snapshot renders the whole state. Equal states give equal bytes.
 func (s *State) Snapshot() []byte {
@@ -47,11 +48,11 @@ func Restore(b []byte) (*State, error) {
 	if len(b) == 0 || b[0] < 1 || b[0] > snapshotFormat {
 		return nil, fmt.Errorf("%w: snapshot format", ErrMalformed)
 	}
-	d := decoder{buf: b[1:], old: b[0] == 1}
+	d := decoder{buf: b[1:], format: b[0]}
 	s := New()
 	s.Index, s.Version = d.uint(), d.uint()
 	s.Settings = Settings{ClusterName: d.str(), Level: Level(d.int32()), NextTableID: d.int32(), Options: map[string]int64{}}
-	if !d.old {
+	if d.format > 1 {
 		s.Settings.Options = d.numbers()
 	}
 	for n := d.count(8); n > 0 && d.err == nil; n-- {
@@ -59,7 +60,7 @@ func Restore(b []byte) (*State, error) {
 	}
 	for n := d.count(9); n > 0 && d.err == nil; n-- {
 		node := getNode(&d)
-		if !d.old {
+		if d.format > 1 {
 			node.AwaySinceUnixSec = d.int()
 		}
 		s.nodes[node.ID] = node
@@ -79,7 +80,7 @@ func (s *State) restoreTable(d *decoder) {
 	if d.err != nil {
 		return
 	}
-	if !t.Status.valid() || int(t.PartitionCount) != len(t.Partitions) || s.tables[t.ID] != nil {
+	if t.SplitFrom != 0 && 2*t.SplitFrom != t.PartitionCount || !t.Status.valid() || int(t.PartitionCount) != len(t.Partitions) || s.tables[t.ID] != nil {
 		d.fail("table")
 		return
 	}
@@ -111,7 +112,11 @@ func putTable(e *encoder, t *Table) {
 		e.int(p.Leader)
 		e.int(p.HeirOf)
 		e.int(p.TermBase)
+		e.uint(uint64(p.Split))
+		e.int(int64(p.Attempt))
+		e.int(int64(p.Base))
 	}
+	e.int(int64(t.SplitFrom))
 }
 
 func getTable(d *decoder) *Table {
@@ -122,10 +127,16 @@ func getTable(d *decoder) *Table {
 	}
 	for n := d.count(5); n > 0 && d.err == nil; n-- {
 		p := Partition{Initial: d.replicas(), Replicas: d.replicas(), NextReplicaID: d.int(), Term: d.int(), Leader: d.int()}
-		if !d.old {
+		if d.format > 1 {
 			p.HeirOf, p.TermBase = d.int(), d.int()
 		}
+		if d.format > 2 {
+			p.Split, p.Attempt, p.Base = d.splitState(), d.int32(), d.int32()
+		}
 		t.Partitions = append(t.Partitions, p)
+	}
+	if d.format > 2 {
+		t.SplitFrom = d.int32()
 	}
 	return t
 }

@@ -225,6 +225,9 @@ func (c *DropTable) apply(s *State) Result {
 	if r := busy(t); r.Code != code.OK {
 		return r
 	}
+	if t.Splitting() {
+		return refuse(code.Splitting, "table %q is splitting", t.Name)
+	}
 	reserve := min(c.ReserveSec, maxReserve)
 	if reserve <= 0 {
 		reserve = DefaultReserve

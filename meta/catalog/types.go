@@ -86,6 +86,7 @@ type Table struct {
 	Status             Status
 	PartitionCount     int32
 	InitPartitionCount int32 // the count the table was created with
+	SplitFrom          int32 // the count before the split under way; 0: none
 	ReplicaCount       int32 // wanted replicas of each partition
 	Envs               map[string]string
 	CreateUnixSec      int64
@@ -107,6 +108,10 @@ type Partition struct {
 	Leader        int64     // replica id of that leader; 0 before the first
 	HeirOf        int64     // replica whose data Initial began with when the group was formed anew; 0: it never was
 	TermBase      int64     // terms of the groups before, which count on so that what is routed never goes back
+
+	Split   SplitState // of a parent, while the table splits
+	Attempt int32      // of a parent that is cut: the split entry wanted in its log
+	Base    int32      // of a child: the attempt whose bases its initial replicas begin with
 }
 
 // Find returns the replica with this id.

@@ -61,7 +61,7 @@ func (pic *picture) find(m placement.Move) *partitionView {
 
 // movable: nothing happens to the partition, and all of its replicas are at work.
 func (q *partitionView) movable() bool {
-	return q.table.Status == catalog.StatusAvailable && q.LeaderUp && !q.p.Changing() && q.stray() == nil &&
+	return q.table.Status == catalog.StatusAvailable && q.LeaderUp && !q.held() && !q.p.Changing() && q.stray() == nil &&
 		len(q.p.Replicas) == int(q.table.ReplicaCount) && q.othersWork(0)
 }
 

@@ -33,10 +33,12 @@ func assignments(t *catalog.Table, nodeID int64) []*arion.ReplicaAssignment {
 		if !ok {
 			continue
 		}
-		out = append(out, &arion.ReplicaAssignment{
+		a := &arion.ReplicaAssignment{
 			TableID: t.ID, PartitionIndex: int32(i), ReplicaID: r.ID,
 			InitialMembers: members(p.Initial), Join: !p.Initially(r.ID), HeirOf: p.HeirOf,
-		})
+		}
+		orderSplit(a, t, nodeID)
+		out = append(out, a)
 	}
 	return out
 }
@@ -52,7 +54,7 @@ func members(list []catalog.Replica) []*arion.ReplicaMember {
 func tableConfig(t *catalog.Table) *arion.TableConfig {
 	return &arion.TableConfig{
 		TableID: t.ID, Name: t.Name, PartitionCount: t.PartitionCount, ReplicaCount: t.ReplicaCount,
-		Envs: t.Envs, Version: int64(t.Version), Dropped: t.Status == catalog.StatusDropped,
+		InitPartitionCount: t.InitPartitionCount, Envs: t.Envs, Version: int64(t.Version), Dropped: t.Status == catalog.StatusDropped,
 	}
 }
 

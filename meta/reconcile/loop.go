@@ -63,6 +63,7 @@ type Loop struct {
 	o         Options
 	leading   bool
 	creations map[int32]*creation
+	stages    map[stageID]time.Time // since when parents are at a stage of their split
 	confirmed time.Time
 	pokes     *calls[int64]
 	moves     *calls[partitionID]
@@ -98,7 +99,7 @@ type partitionID struct{ table, index int32 }
 // New makes a loop; Run runs it.
 func New(o Options) *Loop {
 	return &Loop{
-		o: o, creations: map[int32]*creation{}, pokes: newCalls[int64](pokeAgain), moves: newCalls[partitionID](moveAgain),
+		o: o, creations: map[int32]*creation{}, stages: map[stageID]time.Time{}, pokes: newCalls[int64](pokeAgain), moves: newCalls[partitionID](moveAgain),
 		shifts: newCalls[partitionID](shiftAgain), changes: newCalls[partitionID](changeAgain), asks: newCalls[int64](askAgain),
 		dead: map[int64]time.Time{}, goals: map[replicaID]goal{}, since: map[replicaID]time.Time{},
 	}
@@ -147,6 +148,7 @@ func (l *Loop) round(ctx context.Context) {
 	if !l.leading {
 		l.leading = true
 		clear(l.creations)
+		clear(l.stages)
 		l.forget()
 		l.o.Tracker.Lead()
 	}
@@ -161,7 +163,9 @@ func (l *Loop) round(ctx context.Context) {
 		CaughtUp: func(q *partitionView, r track.Replica) bool { return l.caughtUp(q, r, now) },
 		Broken:   l.brokenSince(now.Add(-l.o.Knobs.With(s).RepairDelay)),
 		Resting:  l.shifts.idle,
+		Waited:   func(table, parent int32, stage splitStage) time.Duration { return l.waited(table, parent, stage, now) },
 	})
+	l.forgetStages(s)
 	l.act(ctx, plan, s, now)
 }
 
@@ -241,6 +245,8 @@ func (l *Loop) tell(c catalog.Command) {
 		l.o.Log.WithFields(logrus.Fields{"table": c.TableID, "partition": c.Partition, "replica": c.ReplicaID}).Info("replica removed")
 	case *catalog.NoteAway:
 		l.tellAway(c)
+	case *catalog.CutPartition, *catalog.RetryCut, *catalog.SpawnChild, *catalog.ChildReady:
+		l.tellSplit(c)
 	}
 }
 

@@ -32,7 +32,7 @@ type Change struct {
 //	         remove, then add, for one that cannot: it only weakens the quorum, and its node may be the only place
 func (p *Plan) members(pic *picture, in Input) {
 	for _, q := range pic.partitions {
-		if q.table.Status == catalog.StatusAvailable && q.LeaderUp && pic.nodes[q.Leader.NodeID] != nil && len(q.Members) > 0 {
+		if q.table.Status == catalog.StatusAvailable && q.LeaderUp && pic.nodes[q.Leader.NodeID] != nil && len(q.Members) > 0 && !q.held() {
 			p.membersOf(pic, q, in)
 		}
 	}

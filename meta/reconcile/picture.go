@@ -56,6 +56,9 @@ func newPicture(s *catalog.State, v View, in Input) *picture {
 			continue
 		}
 		for i := range t.Partitions {
+			if len(t.Partitions[i].Replicas) == 0 {
+				continue // a child to be
+			}
 			q := &partitionView{table: t, index: int32(i), p: &t.Partitions[i], View: v.Partition(t, int32(i))}
 			for j := range q.Replicas {
 				pic.judge(q, &q.Replicas[j])

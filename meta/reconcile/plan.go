@@ -65,6 +65,9 @@ type Input struct {
 	CaughtUp func(q *partitionView, r track.Replica) bool // the new replica is close enough to vote
 	Broken   func(table, index int32, replica int64) bool // it has failed for longer than the repair delay
 	Resting  func() bool                                  // no leader is on its way
+
+	// Waited is how long this leader has seen a parent at a stage of its split.
+	Waited func(table, parent int32, stage splitStage) time.Duration
 }
 
 // Make plans.
@@ -93,6 +96,7 @@ func Make(s *catalog.State, v View, in Input) Plan {
 	if in.Confirm {
 		p.confirm(s, v)
 	}
+	p.split(s, v, in)
 	p.arrange(s, v, in)
 	p.poke(s, v)
 	return p

@@ -68,6 +68,9 @@ func wanted(asked []int32, count int32) []int32 {
 // exist and serve. Nothing is invented: no leader known is address 0.
 func (s *Service) partitionConfig(state *catalog.State, t *catalog.Table, index int32) *admin.PartitionConfiguration {
 	v := s.o.Tracker.Partition(t, index)
+	if t.Unborn(index) {
+		return unborn(t, index)
+	}
 	p := &admin.PartitionConfiguration{
 		Pid: &base.Gpid{AppID: t.ID, PartitionIndex: index}, Ballot: max(v.Term, 1), MaxReplicaCount: t.ReplicaCount,
 		Primary: &base.RPCAddress{}, Secondaries: []*base.RPCAddress{}, LastDrops: []*base.RPCAddress{},
@@ -79,6 +82,15 @@ func (s *Service) partitionConfig(state *catalog.State, t *catalog.Table, index 
 	}
 	s.addFollowers(p, state, v)
 	return p
+}
+
+// unborn describes the child of a split that does not serve yet: clients take its ballot for "ask the parent".
+func unborn(t *catalog.Table, index int32) *admin.PartitionConfiguration {
+	return &admin.PartitionConfiguration{
+		Pid: &base.Gpid{AppID: t.ID, PartitionIndex: index}, Ballot: -1, MaxReplicaCount: t.ReplicaCount,
+		Primary: &base.RPCAddress{}, Secondaries: []*base.RPCAddress{}, LastDrops: []*base.RPCAddress{},
+		HpSecondaries: []*base.HostPort{}, HpLastDrops: []*base.HostPort{},
+	}
 }
 
 func (s *Service) addFollowers(p *admin.PartitionConfiguration, state *catalog.State, v track.View) {

@@ -52,6 +52,15 @@ func (s *Service) registerCluster(mux *rpc.Mux) {
 		"RPC_CM_DDD_DIAGNOSE", readTimeout, false, s.diagnose, diagnoseReply})
 }
 
+func (s *Service) registerSplit(mux *rpc.Mux) {
+	register(s, mux, call[admin.StartPartitionSplitRequest, admin.StartPartitionSplitResponse]{
+		"RPC_CM_START_PARTITION_SPLIT", writeTimeout, true, s.startSplit, startSplitReply})
+	register(s, mux, call[admin.ControlSplitRequest, admin.ControlSplitResponse]{
+		"RPC_CM_CONTROL_PARTITION_SPLIT", writeTimeout, true, s.controlSplit, controlSplitReply})
+	register(s, mux, call[admin.QuerySplitRequest, admin.QuerySplitResponse]{
+		"RPC_CM_QUERY_PARTITION_SPLIT", readTimeout, false, s.querySplit, querySplitReply})
+}
+
 // absent enters an RPC whose service this build does not have: the answer is the same every time and true on every meta.
 func absent[Q, R any, PQ request[Q], PR response[R]](s *Service, mux *rpc.Mux, name string, reply *R) {
 	register[Q, R, PQ, PR](s, mux, call[Q, R]{name: name, timeout: readTimeout,
@@ -68,10 +77,6 @@ func (s *Service) registerAbsent(mux *rpc.Mux) {
 
 	absent[admin.ConfigurationRecoveryRequest](s, mux, "RPC_CM_START_RECOVERY",
 		&admin.ConfigurationRecoveryResponse{Err: base.ErrorCodeOf(code.ServiceAlreadyRunning), HintMessage: "the cluster is running: there is nothing to recover"})
-
-	absent[admin.StartPartitionSplitRequest](s, mux, "RPC_CM_START_PARTITION_SPLIT", &admin.StartPartitionSplitResponse{Err: err(), HintMsg: hint})
-	absent[admin.ControlSplitRequest](s, mux, "RPC_CM_CONTROL_PARTITION_SPLIT", &admin.ControlSplitResponse{Err: err(), HintMsg: &text})
-	absent[admin.QuerySplitRequest](s, mux, "RPC_CM_QUERY_PARTITION_SPLIT", &admin.QuerySplitResponse{Err: err(), Status: map[int32]admin.SplitStatus{}, HintMsg: &text})
 
 	absent[admin.StartBackupAppRequest](s, mux, "RPC_CM_START_BACKUP_APP", &admin.StartBackupAppResponse{Err: err(), HintMessage: hint})
 	absent[admin.QueryBackupStatusRequest](s, mux, "RPC_CM_QUERY_BACKUP_STATUS", &admin.QueryBackupStatusResponse{Err: err(), HintMessage: hint})

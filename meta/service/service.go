@@ -100,6 +100,7 @@ const throttleInterval = 10 * time.Second
 func (s *Service) Register(mux *rpc.Mux) {
 	s.registerTables(mux)
 	s.registerCluster(mux)
+	s.registerSplit(mux)
 	s.registerAbsent(mux)
 	s.registerInternal(mux)
 }

@@ -122,7 +122,7 @@ func (t *Tracker) Heard(id int64, reports []*arion.ReplicaReport) {
 			continue
 		}
 		news = news || old == nil || old.Term != r.Term || old.State != r.State || old.LeaderReplicaID != r.LeaderReplicaID
-		n.replicas[key] = keepMembers(old, r)
+		n.replicas[key] = keepSplit(old, keepMembers(old, r))
 	}
 	t.mu.Unlock()
 	if news {
@@ -152,6 +152,16 @@ func keepMembers(old, r *arion.ReplicaReport) *arion.ReplicaReport {
 	if compaction {
 		merged.CompactionState, merged.CompactedUnixSec = old.CompactionState, old.CompactedUnixSec
 	}
+	return &merged
+}
+
+// keepSplit carries over what gossip leaves out. A replica that has applied a split has done so for good.
+func keepSplit(old, r *arion.ReplicaReport) *arion.ReplicaReport {
+	if old == nil || old.HashCount == 0 || r.HashCount != 0 {
+		return r
+	}
+	merged := *r
+	merged.HashCount, merged.SplitAttempt, merged.BaseReady = old.HashCount, old.SplitAttempt, old.BaseReady
 	return &merged
 }
 
@@ -262,6 +272,10 @@ type Replica struct {
 	State   arion.ReplicaState
 	Applied int64
 	Follows bool // it serves, and knows the leader and the term of the view
+
+	// Of the splits that it has applied; see arion.ReplicaReport.
+	HashCount, SplitAttempt int32
+	BaseReady               bool
 }
 
 // Member returns what raft says of a replica, or nil.
@@ -306,6 +320,7 @@ func (t *Tracker) livingLocked(v *View, table, index int32, p *catalog.Partition
 		up := report != nil && report.State == arion.ReplicaState_SERVING && one.NodeUp
 		if report != nil {
 			one.State, one.Applied = report.State, report.AppliedIndex
+			one.HashCount, one.SplitAttempt, one.BaseReady = report.HashCount, report.SplitAttempt, report.BaseReady
 			one.Follows = up && report.Term+p.TermBase == v.Term && report.LeaderReplicaID == v.Leader.ID && v.Leader.ID != 0
 		}
 		v.Replicas = append(v.Replicas, one)
