@@ -27,6 +27,7 @@ import (
 	"github.com/arionkv/arion/replica/host"
 	"github.com/arionkv/arion/replica/read"
 	"github.com/arionkv/arion/replica/service"
+	"github.com/arionkv/arion/replica/sweep"
 	"github.com/arionkv/arion/replica/throttle"
 )
 
@@ -169,6 +170,7 @@ func (s *Server) openHost(deps Deps, endpoint *arion.NodeEndpoint) error {
 		Disk:        host.NewDisk(s.cfg.Node.Dir, int64(s.cfg.Replica.DiskLowWater), log),
 		Throttles:   s.throttle,
 		Compactions: compact.NewRunner(deps.Log.WithField("component", "compact")),
+		Sweeps:      sweep.NewRunner(deps.Log.WithField("component", "sweep")),
 		Log:         log,
 	})
 	return nil

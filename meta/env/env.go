@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/arionkv/arion/internal/rules"
 )
 
 // Key describes one table setting.
@@ -74,7 +76,7 @@ var table = index([]Key{
 	{"rocksdb.allow_ingest_behind", "true or false", refused, boolean},
 	{"rocksdb.write_buffer_size", "bytes, 16777216 to 536870912", honoured, intIn(minWriteBuffer, maxWriteBuffer)},
 	{"rocksdb.num_levels", "1 to 10", refused, intIn(minLevels, maxLevels)},
-	{"user_specified_compaction", "JSON", refused, jsonText},
+	{"user_specified_compaction", "JSON of ops with rules", honoured, compactionRules},
 })
 
 const throttleKind = "one or two of N*delay*ms and N*reject*ms with N from 1 and ms up to 60000, such as 10000*delay*100,20000*reject*100"
@@ -176,6 +178,11 @@ func timesOfDay(v string) error {
 		}
 	}
 	return nil
+}
+
+func compactionRules(v string) error {
+	_, err := rules.Parse(v)
+	return err
 }
 
 func jsonText(v string) error {

@@ -53,7 +53,10 @@ func TestCheck(t *testing.T) {
 		{"replica.backup_request_throttling", "1*reject*0", ""},
 		{"replica.rocksdb_block_cache_enabled", "false", ""},
 		{"rocksdb.write_buffer_size", "16777216", ""},
-		{"user_specified_compaction", "{", "not JSON"},
+		{"user_specified_compaction", "{", "not the JSON"},
+		{"user_specified_compaction", `{"ops":[]}`, "want 1 to 64 ops"},
+		{"user_specified_compaction", `{"ops":[{"type":"COT_DELETE","params":"","rules":[{"type":"FRT_TTL_RANGE","params":"{\"start_ttl\":0,\"stop_ttl\":10}"}]}]}`, ""},
+		{"replica_access_controller.ranger_policies", "{", "not JSON"},
 		{"rocksdb.write_buffer_size", "1", "out of range"},
 		{"rocksdb.num_levels", "7", "no effect"},
 	} {

@@ -148,6 +148,8 @@ func (o *op) apply(c command.Op) (Result, error) {
 		return nil, nil
 	case command.KindSplit:
 		return o.split(c.Payload)
+	case command.KindSweep:
+		return nil, o.sweep(c.Payload)
 	}
 	return nil, fmt.Errorf("%w: not a kind of this binary", command.ErrVersion)
 }
@@ -157,7 +159,7 @@ func (o *op) apply(c command.Op) (Result, error) {
 func (o *op) store(key, value []byte, expire uint32) {
 	h := record.Header{Expire: o.expiry(expire), Index: o.index, WriteTimeMS: o.stampMS}
 	o.batch.PutHeader(key, h, value)
-	o.run.add(pending{key: key, value: value, expire: h.Expire})
+	o.run.add(pending{key: key, value: value, expire: h.Expire, index: h.Index, timeMS: h.WriteTimeMS})
 }
 
 // erase removes a record. key must stay unchanged until the run ends.
@@ -177,13 +179,15 @@ func (o *op) expiry(expire uint32) uint32 {
 type found struct {
 	value  []byte // valid until the next lookup
 	expire uint32
+	index  uint64 // of the write
+	timeMS uint64
 }
 
 // lookup returns the record of key if it is live at the entry's time.
 func (o *op) lookup(key []byte) (rec found, ok bool, err error) {
 	if p, hit := o.run.find(key); hit {
 		ok = !p.gone && !(record.Header{Expire: p.expire}).ExpiredAt(o.nowSec)
-		return found{p.value, p.expire}, ok, nil
+		return found{p.value, p.expire, p.index, p.timeMS}, ok, nil
 	}
 	stored, ok, err := o.state.Get(key, o.buf[:0])
 	if err != nil || !ok {
@@ -194,7 +198,7 @@ func (o *op) lookup(key []byte) (rec found, ok bool, err error) {
 	if err != nil {
 		return found{}, false, fmt.Errorf("record %x: %w: %w", key, engine.ErrCorruption, err)
 	}
-	return found{value, h.Expire}, !h.ExpiredAt(o.nowSec), nil
+	return found{value, h.Expire, h.Index, h.WriteTimeMS}, !h.ExpiredAt(o.nowSec), nil
 }
 
 // encode builds an encoded key that lives until the run ends.

@@ -27,6 +27,8 @@ type pending struct {
 	key, value []byte
 	expire     uint32
 	gone       bool
+	index      uint64 // of the write
+	timeMS     uint64
 	older      int32 // previous write with the same hash, or none
 }
 

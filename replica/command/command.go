@@ -37,7 +37,8 @@ import (
 //
 //	1: the layout above, kinds 1 to 7 and 64
 //	2: kind 65, alone in its entry, in the same layout
-const Version = 2
+//	3: kind 66, alone likewise
+const Version = 3
 
 // MaxPayload bounds the payload of one op in bytes. It equals the largest body
 // a frame may have (frame.MaxBody): no client can send more. What a server
@@ -71,10 +72,15 @@ type Header struct {
 // that may stand together.
 func AppendHeader(dst []byte, h Header) []byte { return appendHeader(dst, 1, h) }
 
+// AppendAlone appends a whole entry with an op of a kind that stands alone.
+func AppendAlone(dst []byte, h Header, k Kind, payload []byte) []byte {
+	return AppendOp(appendHeader(dst, k.version(), h), k, payload)
+}
+
 // AppendSplit appends a whole entry that holds a split; payload is that of
 // Split.AppendTo.
 func AppendSplit(dst []byte, h Header, payload []byte) []byte {
-	return AppendOp(appendHeader(dst, 2, h), KindSplit, payload)
+	return AppendAlone(dst, h, KindSplit, payload)
 }
 
 func appendHeader(dst []byte, version byte, h Header) []byte {
@@ -166,16 +172,16 @@ func Decode(b []byte) (Entry, error) {
 		},
 		ops: b[headerLen:],
 	}
-	alone := false
+	version := byte(1)
 	for rest := e.ops; len(rest) > 0; e.count++ {
 		var op Op
 		var err error
 		if op, rest, err = cutOp(rest); err != nil {
 			return Entry{}, fmt.Errorf("op %d: %w", e.count, err)
 		}
-		alone = alone || op.Kind.alone()
+		version = max(version, op.Kind.version())
 	}
-	if alone != (b[0] > 1) || alone && e.count != 1 {
+	if version != b[0] || version > 1 && e.count != 1 {
 		return Entry{}, fmt.Errorf("%w: %d ops in an entry of version %d", ErrCorrupt, e.count, b[0])
 	}
 	return e, nil
@@ -184,7 +190,7 @@ func Decode(b []byte) (Entry, error) {
 // Alone returns the op of an entry that is the only one for its kind's sake.
 func (e Entry) Alone() (Op, bool) {
 	c := e.Ops()
-	if e.count != 1 || !c.Next() || !c.Op.Kind.alone() {
+	if e.count != 1 || !c.Next() || !c.Op.Kind.Alone() {
 		return Op{}, false
 	}
 	return c.Op, true

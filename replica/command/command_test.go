@@ -59,7 +59,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}{
 		{"empty", nil, ErrCorrupt},
 		{"version 0", make([]byte, 20), ErrVersion},
-		{"version 3", append([]byte{3}, head[1:]...), ErrVersion},
+		{"version 4", append([]byte{4}, head[1:]...), ErrVersion},
 		{"version 2 without its kind", append([]byte{2}, with(64, 0)[1:]...), ErrCorrupt},
 		{"split in version 1", with(65, 0), ErrCorrupt},
 		{"split beside another", append(AppendSplit(nil, Header{}, nil), 64, 0), ErrCorrupt},

@@ -9,7 +9,8 @@ import "strconv"
 //	 8 – 63  free for further client writes
 //	64       Noop
 //	65       Split
-//	66 – 127 free for what a partition tells itself (ingest, ...)
+//	66       Sweep
+//	67 – 127 free for what a partition tells itself (ingest, ...)
 //	128 –    kept free in case one byte is not enough
 type Kind uint8
 
@@ -39,12 +40,17 @@ const (
 	// is that of Split.AppendTo. It is the only op of its entry: what the new
 	// partition begins with is the state below the entry.
 	KindSplit Kind = 65
+
+	// Sweep deletes records and changes expiries that the leader has decided on by
+	// the table's rules; the payload is that of Sweep.AppendTo. It is the only op
+	// of its entry.
+	KindSweep Kind = 66
 )
 
 var kindNames = map[Kind]string{
 	Put: "put", Remove: "remove", MultiPut: "multi_put", MultiRemove: "multi_remove",
 	Incr: "incr", CheckAndSet: "check_and_set", CheckAndMutate: "check_and_mutate", Noop: "noop",
-	KindSplit: "split",
+	KindSplit: "split", KindSweep: "sweep",
 }
 
 // String is the name for logs and metrics.
@@ -59,15 +65,25 @@ func (k Kind) String() string {
 // caller must not repeat the others after an unknown outcome.
 func (k Kind) Idempotent() bool {
 	switch k {
-	case Put, Remove, MultiPut, MultiRemove, Noop, KindSplit:
+	case Put, Remove, MultiPut, MultiRemove, Noop, KindSplit, KindSweep:
 		return true
 	}
 	return false
 }
 
 // known is on the path of every op, hence no map.
-func (k Kind) known() bool { return k >= Put && k <= CheckAndMutate || k == Noop || k == KindSplit }
+func (k Kind) known() bool { return k >= Put && k <= CheckAndMutate || k == Noop || k.Alone() }
 
-// alone reports whether an entry may hold nothing beside the op. Such kinds need
-// version 2, the others are written as version 1.
-func (k Kind) alone() bool { return k == KindSplit }
+// Alone reports whether an entry may hold nothing beside the op.
+func (k Kind) Alone() bool { return k == KindSplit || k == KindSweep }
+
+// version is the least version of an entry with the op.
+func (k Kind) version() byte {
+	switch k {
+	case KindSplit:
+		return 2
+	case KindSweep:
+		return 3
+	}
+	return 1
+}

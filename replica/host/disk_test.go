@@ -13,7 +13,8 @@ import (
 )
 
 func TestDiskSwitch(t *testing.T) {
-	d := &Disk{lowWater: 800, log: obs.Discard()}
+	d := &Disk{log: obs.Discard()}
+	d.SetLowWater(800)
 	for _, step := range []struct {
 		available int64
 		full      bool

@@ -21,6 +21,7 @@ import (
 	"github.com/arionkv/arion/replica/load"
 	"github.com/arionkv/arion/replica/partition"
 	"github.com/arionkv/arion/replica/read"
+	"github.com/arionkv/arion/replica/sweep"
 	"github.com/arionkv/arion/replica/table"
 	"github.com/arionkv/arion/replica/throttle"
 )
@@ -59,7 +60,9 @@ type Options struct {
 	Throttles *throttle.Keeper
 	// Compactions does the manual compactions; Close closes it.
 	Compactions *compact.Runner
-	Log         *logrus.Entry
+	// Sweeps applies the tables' compaction rules; Close closes it.
+	Sweeps *sweep.Runner
+	Log    *logrus.Entry
 }
 
 // Host owns the replicas of a node.
@@ -318,6 +321,7 @@ func (h *Host) Reports() []*arion.ReplicaReport {
 func (h *Host) Close() error {
 	h.cancel()
 	h.wg.Wait()
+	h.o.Sweeps.Close()
 	h.o.Compactions.Close()
 	h.serving.Store(&map[gpid]*Replica{})
 	return h.closeAll()

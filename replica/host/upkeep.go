@@ -4,7 +4,9 @@ import (
 	"time"
 
 	"github.com/arionkv/arion/idl/arion"
+	"github.com/arionkv/arion/internal/rules"
 	"github.com/arionkv/arion/replica/compact"
+	"github.com/arionkv/arion/replica/sweep"
 	"github.com/arionkv/arion/replica/throttle"
 )
 
@@ -13,6 +15,7 @@ import (
 func (h *Host) maintain(now time.Time) {
 	serving := *h.serving.Load()
 	targets := make([]compact.Target, 0, len(serving))
+	var sweeps []sweep.Target
 	for id, r := range serving {
 		r.Load.Tick(now)
 		t := r.Table()
@@ -25,9 +28,21 @@ func (h *Host) maintain(now time.Time) {
 		targets = append(targets, compact.Target{
 			ID: compact.ID{Table: id.table, Index: id.index}, Dir: r.dir, Schedule: t.Settings.Compaction, Compact: r.Compact,
 		})
+		if !t.Settings.Sweep.None() && r.Leading() {
+			sweeps = append(sweeps, sweepTarget(id, r, t.Settings.Sweep))
+		}
 	}
 	h.o.Compactions.Tick(targets)
+	h.o.Sweeps.Tick(sweeps, now)
 	h.share(serving)
+}
+
+func sweepTarget(id gpid, r *Replica, by *rules.Rules) sweep.Target {
+	return sweep.Target{
+		Table: id.table, Index: id.index, Rules: by,
+		Acquire: func() (sweep.View, error) { return r.Acquire() },
+		Barrier: r.ReadBarrier, Sweep: r.Sweep, NowSec: r.NowSec,
+	}
 }
 
 // held counts a table's replicas on this node.

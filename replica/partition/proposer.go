@@ -156,8 +156,8 @@ func (r *proposer) encode(f *flight) []byte {
 	r.lastStamp = max(r.lastStamp, wall)
 	b := envelope{r.id, f.sequence}.append(r.buf[:0])
 	h := command.Header{StampMS: r.lastStamp, DefaultTTL: r.p.defaultTTL.Load()}
-	if f.writes[0].kind == command.KindSplit {
-		return command.AppendSplit(b, h, f.writes[0].args)
+	if w := f.writes[0]; w.kind.Alone() {
+		return command.AppendAlone(b, h, w.kind, w.args)
 	}
 	b = command.AppendHeader(b, h)
 	for _, w := range f.writes {

@@ -83,7 +83,7 @@ func (q *queue) take(dst []write, maxOps, maxBytes int) []write {
 	defer q.mu.Unlock()
 	n, bytes := 0, 0
 	for n < len(q.writes) && n < maxOps {
-		size, alone := len(q.writes[n].args), q.writes[n].kind == command.KindSplit
+		size, alone := len(q.writes[n].args), q.writes[n].kind.Alone()
 		if n > 0 && (alone || bytes+size > maxBytes) {
 			break
 		}

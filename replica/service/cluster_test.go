@@ -350,3 +350,86 @@ func TestConsole(t *testing.T) {
 	_, body = w.http("replica1", "/replica/duplication?appid="+strconv.Itoa(int(id)))
 	require.Equal(t, "{}\n", body)
 }
+
+// Rules delete and change the same records on every replica, while clients write
+// and a leader goes away.
+func TestCompactionRules(t *testing.T) {
+	w := start(t)
+	table, _ := w.create("t", 2, nil)
+	const n = 3000
+	for i := range n {
+		require.NoError(t, table.Set(w.ctx, fmt.Appendf(nil, "old%04d", i), []byte("s"), []byte("v")))
+		if i%10 == 0 {
+			require.NoError(t, table.Set(w.ctx, fmt.Appendf(nil, "new%04d", i), []byte("s"), []byte("v")))
+			require.NoError(t, table.Set(w.ctx, fmt.Appendf(nil, "ttl%04d", i), []byte("s"), []byte("v")))
+		}
+	}
+	w.set("t", "user_specified_compaction", `{"ops":[
+		{"type":"COT_DELETE","params":"","rules":[{"type":"FRT_HASHKEY_PATTERN","params":"{\"pattern\":\"old\",\"match_type\":\"SMT_MATCH_PREFIX\"}"}]},
+		{"type":"COT_UPDATE_TTL","params":"{\"type\":\"UTOT_FROM_NOW\",\"value\":1000}","rules":[
+			{"type":"FRT_HASHKEY_PATTERN","params":"{\"pattern\":\"ttl\",\"match_type\":\"SMT_MATCH_PREFIX\"}"},
+			{"type":"FRT_TTL_RANGE","params":"{\"start_ttl\":0,\"stop_ttl\":0}"}]}]}`)
+	stop := make(chan struct{})
+	var writers sync.WaitGroup
+	writers.Add(1)
+	go func() {
+		defer writers.Done()
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = table.Set(w.ctx, fmt.Appendf(nil, "busy%03d", i%100), []byte("s"), []byte("v"))
+			}
+		}
+	}()
+	w.c.Stop("replica2") // its leaders' passes are gone on with by others
+	w.c.Restart("replica2")
+	w.c.Eventually("all records that match are gone", func() error {
+		for _, i := range []int{0, n / 2, n - 1, 7, 1234, 2345} {
+			if there, err := table.Exist(w.ctx, fmt.Appendf(nil, "old%04d", i), []byte("s")); err != nil || there {
+				return fmt.Errorf("record %d: %v, %v", i, there, err)
+			}
+		}
+		left, err := table.TTL(w.ctx, []byte("ttl0010"), []byte("s"))
+		if err == nil && (left <= 0 || left > 1000*time.Second) {
+			err = fmt.Errorf("ttl is %v", left)
+		}
+		return err
+	})
+	close(stop)
+	writers.Wait()
+	for i := 0; i < n; i++ {
+		there, err := table.Exist(w.ctx, fmt.Appendf(nil, "new%04d", i), []byte("s"))
+		require.NoError(t, err)
+		require.Equal(t, i%10 == 0, there)
+	}
+	w.c.Eventually("replicas are equal", func() error {
+		sums := map[string]map[string]bool{}
+		for _, node := range w.c.Replicas() {
+			text, err := w.admin.RemoteCommand(w.ctx, w.c.Addr(node), "replica.checksum")
+			if err != nil {
+				return err
+			}
+			var lines []map[string]any
+			if err := json.Unmarshal([]byte(text), &lines); err != nil {
+				return fmt.Errorf("%s: %w", text, err)
+			}
+			for _, l := range lines {
+				name := l["partition"].(string)
+				if sums[name] == nil {
+					sums[name] = map[string]bool{}
+				}
+				delete(l, "replica")
+				sum, _ := json.Marshal(l)
+				sums[name][string(sum)] = true
+			}
+		}
+		for name, s := range sums {
+			if len(s) != 1 {
+				return fmt.Errorf("%s: %v", name, s)
+			}
+		}
+		return nil
+	})
+}

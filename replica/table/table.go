@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/arionkv/arion/idl/arion"
+	"github.com/arionkv/arion/internal/rules"
 	"github.com/arionkv/arion/replica/compact"
 	"github.com/arionkv/arion/replica/engine"
 	"github.com/arionkv/arion/replica/throttle"
@@ -38,6 +39,7 @@ const (
 	EnvCompactDailyBottom = "manual_compact.periodic.bottommost_level_compaction"
 	EnvScenario           = "rocksdb.usage_scenario"
 	EnvMemtableBytes      = "rocksdb.write_buffer_size"
+	EnvRules              = "user_specified_compaction"
 	EnvBlockCache         = "replica.rocksdb_block_cache_enabled"
 )
 
@@ -76,6 +78,7 @@ type Settings struct {
 	Throttling throttle.Rules
 	Compaction compact.Schedule
 	Tuning     engine.Tuning // of the storage engines of its replicas
+	Sweep      *rules.Rules  // nil = none
 }
 
 // Deny says which client requests are refused, and how.
@@ -140,6 +143,10 @@ var setters = []setter{
 		return err
 	}},
 
+	{EnvRules, func(s *Settings, v string) (err error) {
+		s.Sweep, err = rules.Parse(v)
+		return err
+	}},
 	{EnvScenario, func(s *Settings, v string) error { return parseScenario(v, &s.Tuning.Scenario) }},
 	{EnvMemtableBytes, func(s *Settings, v string) error { return parseMemtable(v, &s.Tuning.MemtableBytes) }},
 	{EnvBlockCache, func(s *Settings, v string) error {
