@@ -66,14 +66,16 @@ func NewLedger(table *client.Table, writers int) *Ledger {
 	return l
 }
 
-// Run writes until ctx ends. What is under way then has an unknown outcome.
-func (l *Ledger) Run(ctx context.Context) {
+// Run writes until enough ends, and finishes the calls under way. If ctx ends they
+// are given up, their outcomes unknown: that is only for servers that have been
+// killed, since one that lives may carry them out after the next Verify.
+func (l *Ledger) Run(ctx, enough context.Context) {
 	var wg sync.WaitGroup
 	for _, w := range l.writers {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			for ctx.Err() == nil {
+			for ctx.Err() == nil && enough.Err() == nil {
 				l.step(ctx, w)
 			}
 		}()

@@ -60,6 +60,13 @@ func torment(t *testing.T, rng *rand.Rand, s System, faults func(View) []Fault) 
 	// A client that clings to its connections meets leaders that were deposed.
 	seed := rng.Uint64()
 	load := NewLoad(seed, loaders, s.Metas(), table, patient.Table("chaos"))
+	routing, err := v.Admin.QueryTable(context.Background(), "chaos")
+	require.NoError(t, err)
+	var servers []string
+	for _, name := range s.Replicas() {
+		servers = append(servers, s.Addr(name))
+	}
+	load.Probe(servers, routing.ID, partitions)
 
 	ctx, stop := context.WithTimeout(context.Background(), *timeFlag)
 	defer stop()
@@ -67,7 +74,7 @@ func torment(t *testing.T, rng *rand.Rand, s System, faults func(View) []Fault) 
 	wg.Add(2)
 	go func() { defer wg.Done(); load.Run(ctx) }()
 	go func() { defer wg.Done(); Churn(ctx, seed, expiring, 4) }()
-	err := nemesis.Run(ctx)
+	err = nemesis.Run(ctx)
 	stop()
 	wg.Wait()
 	require.NoError(t, err)

@@ -24,6 +24,7 @@ type Load struct {
 	metas   []string
 	name    string
 	tables  []*client.Table // of clients that stay
+	probes  []*probe
 	workers int
 	ops     atomic.Int64
 	value   atomic.Int64
@@ -46,6 +47,17 @@ func NewLoad(seed uint64, workers int, metas []string, tables ...*client.Table) 
 	return &Load{
 		History: linear.NewHistory(), metas: metas, name: tables[0].Name(), tables: tables,
 		workers: workers, seed: seed,
+	}
+}
+
+// Probe adds readers that each cling to one server, for the table of this id.
+func (l *Load) Probe(addrs []string, table int32, count int) {
+	for i, addr := range addrs {
+		number := l.workers + 1 + i
+		l.probes = append(l.probes, &probe{
+			l: l, addr: addr, table: table, count: int32(count),
+			w: worker{l: l, number: number, rng: rand.New(rand.NewPCG(l.seed, uint64(number)))},
+		})
 	}
 }
 
@@ -73,6 +85,10 @@ func (l *Load) Run(ctx context.Context) {
 				w.stay(ctx)
 			}
 		}()
+	}
+	for _, p := range l.probes {
+		wg.Add(1)
+		go func() { defer wg.Done(); p.run(ctx) }()
 	}
 	wg.Wait()
 }
@@ -152,12 +168,7 @@ func (w *worker) step() {
 
 // choose makes up an operation.
 func (w *worker) choose() linear.Input {
-	n := w.l.ops.Add(1)
-	generation := n / (hashKeys * opsPerHash)
-	in := linear.Input{
-		Hash: hashKey(generation*hashKeys + w.rng.Int64N(hashKeys)),
-		Cell: w.rng.IntN(linear.Counter),
-	}
+	in := linear.Input{Hash: w.hash(w.l.ops.Add(1)), Cell: w.rng.IntN(linear.Counter)}
 	switch p := w.rng.IntN(100); {
 	case p < 30:
 		in.Kind = linear.Get
@@ -177,6 +188,12 @@ func (w *worker) choose() linear.Input {
 		in.Kind = linear.MultiGet
 	}
 	return in
+}
+
+// hash is one of the hash keys in use after n operations.
+func (w *worker) hash(n int64) string {
+	generation := n / (hashKeys * opsPerHash)
+	return hashKey(generation*hashKeys + w.rng.Int64N(hashKeys))
 }
 
 // fresh is a value that was never written before.

@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -21,20 +20,10 @@ func TestOneboxKilled(t *testing.T) {
 	c := connect(t, strings.Split(box.Meta, ","))
 	ledger := NewLedger(c.Table("chaos"), 16)
 	for kill := range *killsFlag {
-		ctx, stop := context.WithCancel(context.Background())
-		done := make(chan struct{})
-		go func() { defer close(done); ledger.Run(ctx) }()
-		acked := ledger.Acked.Load()
-		eventually(t, "writes to be acknowledged", func() error {
-			if ledger.Acked.Load() < acked+200 {
-				return errors.New(ledger.String())
-			}
-			return nil
+		loadUntil(t, ledger, 200, func() {
+			time.Sleep(time.Duration(rng.IntN(700)) * time.Millisecond) // a random moment, not a wait
+			box.Kill()
 		})
-		time.Sleep(time.Duration(rng.IntN(700)) * time.Millisecond) // a random moment, not a wait
-		box.Kill()
-		stop()
-		<-done
 		start := time.Now()
 		box.Start()
 		ready := time.Since(start)

@@ -1,0 +1,231 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/arionkv/arion/client/admin"
+	"github.com/arionkv/arion/test/cluster"
+)
+
+// Every process is killed at once under load: nothing acknowledged is lost.
+func TestEverythingKilled(t *testing.T) {
+	newRand(t)
+	p := cluster.StartProcesses(t, cluster.ProcessOptions{Metas: 3})
+	c := connect(t, p.Metas())
+	v := View{System: p, Admin: admin.New(c)}
+	ledger := NewLedger(makeTable(t, c, "crash", partitions), 16)
+	for kill := range *killsFlag {
+		loadUntil(t, ledger, 200, func() { require.NoError(t, p.Kill(append(p.MetaNames(), p.Replicas()...)...)) })
+		require.NoError(t, p.StartAll())
+		require.NoError(t, ledger.Verify(context.Background()), "after kill %d", kill+1)
+		agreed(t, v)
+	}
+	t.Log(ledger)
+}
+
+// loadUntil runs the load until so many more writes are acknowledged. Then kill,
+// if there is one, ends all servers under load; otherwise calls are finished.
+func loadUntil(t *testing.T, ledger *Ledger, writes int64, kill func()) {
+	ctx, abandon := context.WithCancel(context.Background())
+	defer abandon()
+	enough, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); ledger.Run(ctx, enough) }()
+	want := ledger.Acked.Load() + writes
+	eventually(t, "writes to be acknowledged", func() error {
+		if ledger.Acked.Load() < want {
+			return errors.New(ledger.String())
+		}
+		return nil
+	})
+	if kill != nil {
+		kill()
+		abandon()
+	}
+	stop()
+	<-done
+}
+
+func agreed(t *testing.T, v View) {
+	t.Helper()
+	eventually(t, "replicas at the same index", func() error {
+		err := v.Agreement(context.Background(), copies)
+		if err != nil && !errors.Is(err, errNotYet) {
+			t.Fatal(err)
+		}
+		return err
+	})
+}
+
+// damage is what a disk may do to a server that is down. The server must come
+// back with everything, or refuse, naming what it cannot read.
+type damage struct {
+	name string
+	do   func(t *testing.T, dir string)
+	// says must be in the log of a server that does not come back; nil = it must
+	// come back.
+	says []string
+	long bool // not in the short form
+}
+
+var damages = []damage{
+	{name: "torn tail of the raft log", do: func(t *testing.T, dir string) {
+		cut(t, newest(t, dir, "raft/host/*/logdb*/*.log"), 7)
+	}},
+	{name: "half of the raft log", long: true, do: func(t *testing.T, dir string) {
+		path := newest(t, dir, "raft/host/*/logdb*/*.log")
+		cut(t, path, size(t, path)/2)
+	}},
+	{name: "missing raft log", long: true, do: func(t *testing.T, dir string) {
+		require.NoError(t, os.Remove(newest(t, dir, "raft/host/*/logdb*/*.log")))
+	}},
+	{name: "flipped bits in the raft log", long: true, do: func(t *testing.T, dir string) {
+		path := newest(t, dir, "raft/host/*/logdb*/*.log")
+		flip(t, path, size(t, path)/3)
+	}},
+	{name: "raft log without its manifest", long: true, do: func(t *testing.T, dir string) {
+		require.NoError(t, os.Remove(newest(t, dir, "raft/host/*/logdb*/MANIFEST-*")))
+	}},
+	{name: "raft log without CURRENT", long: true, do: func(t *testing.T, dir string) {
+		require.NoError(t, os.Remove(newest(t, dir, "raft/host/*/logdb*/CURRENT")))
+	}},
+	{name: "no raft directory", long: true, do: func(t *testing.T, dir string) {
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, "raft")))
+	}},
+	{name: "torn manifest of a partition", do: func(t *testing.T, dir string) {
+		cut(t, newest(t, dir, "partitions/*/db-*/MANIFEST-*"), 7)
+	}},
+	{name: "partition without its data", long: true, do: func(t *testing.T, dir string) {
+		require.NoError(t, os.RemoveAll(filepath.Dir(newest(t, dir, "partitions/*/db-*/CURRENT"))))
+	}},
+	{name: "no partitions", long: true, do: func(t *testing.T, dir string) {
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, "partitions")))
+	}},
+}
+
+// One server is killed and its files are damaged. The cluster has everything with
+// it or without it, and with it in the place of a healthy one if it came back.
+func TestDamagedFiles(t *testing.T) {
+	for _, d := range damages {
+		t.Run(d.name, func(t *testing.T) {
+			if d.long && *killsFlag < 10 {
+				t.Skip("in the long form only")
+			}
+			d.run(t)
+		})
+	}
+}
+
+func (d damage) run(t *testing.T) {
+	p := cluster.StartProcesses(t, cluster.ProcessOptions{})
+	c := connect(t, p.Metas())
+	v := View{System: p, Admin: admin.New(c)}
+	ledger := NewLedger(makeTable(t, c, "crash", partitions), 16)
+	loadUntil(t, ledger, 1000, nil)
+	// All three hold everything: what one disk forgets, two remember.
+	require.NoError(t, ledger.Verify(context.Background()))
+	agreed(t, v)
+	require.NoError(t, p.Kill("replica1"))
+	d.do(t, filepath.Join(p.Dir, "replica1"))
+
+	failed, err := v.settle(t, p, "replica1")
+	t.Logf("restart: %v; failed replicas: %v", err, failed)
+	require.NoError(t, ledger.Verify(context.Background()))
+	loadUntil(t, ledger, 300, nil)
+	require.NoError(t, ledger.Verify(context.Background()))
+	if err == nil && len(failed) == 0 {
+		agreed(t, v)
+		require.NoError(t, p.Kill("replica2"))
+		require.NoError(t, ledger.Verify(context.Background()))
+	}
+}
+
+// settle restarts a server and waits until it serves, has ended, or says which
+// replicas it cannot open. A server with such replicas does not call itself ready.
+func (v View) settle(t *testing.T, p *cluster.Processes, name string) (failed []string, err error) {
+	ended := make(chan error, 1)
+	go func() { ended <- p.Restart(name) }()
+	eventually(t, "a verdict of the server", func() error {
+		select {
+		case err = <-ended:
+			return nil
+		default:
+		}
+		if failed = v.failed(t, name); len(failed) > 0 {
+			return nil
+		}
+		return errors.New("neither ready nor ended")
+	})
+	return failed, err
+}
+
+// failed lists why replicas of a server are out of service.
+func (v View) failed(t *testing.T, name string) []string {
+	var why []string
+	if status := v.Status(context.Background())[name]; status != nil {
+		for _, r := range status.Replicas {
+			if r.Error != "" {
+				why = append(why, fmt.Sprintf("%d.%d: %s", r.TableID, r.PartitionIndex, r.Error))
+			}
+		}
+	}
+	sort.Strings(why)
+	return why
+}
+
+// newest is the file of a pattern that was written last.
+func newest(t *testing.T, dir, pattern string) string {
+	paths, err := filepath.Glob(filepath.Join(dir, pattern))
+	require.NoError(t, err)
+	if len(paths) == 0 {
+		var all []string
+		_ = filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error {
+			all = append(all, strings.TrimPrefix(path, dir))
+			return nil
+		})
+		t.Fatalf("no %s among %s", pattern, strings.Join(all, "\n"))
+	}
+	sort.Slice(paths, func(i, j int) bool { return modified(t, paths[i]) > modified(t, paths[j]) })
+	return paths[0]
+}
+
+func modified(t *testing.T, path string) int64 {
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	return info.ModTime().UnixNano()
+}
+
+func size(t *testing.T, path string) int64 {
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	return info.Size()
+}
+
+// cut takes bytes off the end of a file.
+func cut(t *testing.T, path string, bytes int64) {
+	require.NoError(t, os.Truncate(path, max(0, size(t, path)-bytes)))
+}
+
+// flip inverts some bytes.
+func flip(t *testing.T, path string, at int64) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer f.Close()
+	b := make([]byte, 16)
+	_, err = f.ReadAt(b, at)
+	require.NoError(t, err)
+	for i := range b {
+		b[i] ^= 0xff
+	}
+	_, err = f.WriteAt(b, at)
+	require.NoError(t, err)
+}
