@@ -195,8 +195,7 @@ func (h *Host) start(s settings) (err error) {
 }
 
 func (h *Host) nodeHostConfig(s settings, t *transport) config.NodeHostConfig {
-	logDB := config.GetTinyMemLogDBConfig()
-	logDB.Shards = uint64(s.LogShards)
+	logDB := logDBConfig(s.LogShards)
 	return config.NodeHostConfig{
 		DeploymentID:        h.o.deploymentID(),
 		NodeHostID:          string(h.self),
