@@ -13,7 +13,7 @@ import (
 
 // The directory of a replica:
 //
-//	replica.json   which replica this is, by us, never changes
+//	replica.json   which replica this is, and that raft has run it, by us
 //	CURRENT        name of the live engine directory
 //	db-000001/     an engine; a snapshot from another replica makes the next one
 //	db-000002.tmp/ a snapshot being received
@@ -47,6 +47,9 @@ type identity struct {
 	// Rooted tells that the partition was made by a split: its log does not hold
 	// all of its data, so an empty replica must begin with a snapshot.
 	Rooted bool `json:"rooted,omitempty"`
+	// Started tells that raft has run the replica: from then on its log exists.
+	// The applied index cannot tell, it is 0 until the engine flushes.
+	Started bool `json:"started,omitempty"`
 }
 
 // place is an open replica directory.
@@ -102,6 +105,15 @@ func readIdentity(dir string) (identity, error) {
 		return identity{}, fmt.Errorf("%s has format %d, this build knows up to %d", identityFile, id.Format, identityFormat)
 	}
 	return id, nil
+}
+
+// markStarted records that raft has run the replica.
+func (p *place) markStarted() error {
+	if p.id.Started {
+		return nil
+	}
+	p.id.Started = true
+	return p.writeIdentity(p.id)
 }
 
 func (p *place) writeIdentity(id identity) error {

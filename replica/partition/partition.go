@@ -192,12 +192,16 @@ func (p *Partition) start(ctx context.Context) error {
 	if err := p.machine.openEngine(); err != nil {
 		return err
 	}
-	if !known && p.machine.applied.Load() > 0 {
+	if !known && (p.machine.place.id.Started || p.machine.applied.Load() > 0) {
 		return errors.Join(ErrLogLost, p.machine.Close())
 	}
 	if err := p.startRaft(ctx); err != nil {
 		p.o.Raft.Unsubscribe(p.shardID, p.replicaID)
 		return errors.Join(err, p.machine.Close())
+	}
+	if err := p.machine.place.markStarted(); err != nil {
+		// It may run: only a later loss of the log would go unnoticed.
+		p.log.WithError(err).Warn("start of the replica is not recorded")
 	}
 	if id := p.machine.place.id; id.Rooted && !id.Join && !p.o.keepLog {
 		p.wg.Add(1)
