@@ -116,18 +116,23 @@ func TestThrottleRates(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	got := make([]float64, len(cases))
+	tables := make([]*client.Table, len(cases))
 	for i, c := range cases {
-		table, _ := w.create(c.table, 8, nil)
-		w.set(c.table, c.env, c.value)
+		tables[i], _ = w.create(c.table, 8, map[string]string{c.env: c.value})
+	}
+	for i, c := range cases {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			got[i] = drive(64, 10*time.Second, c.do(table))
+			got[i] = drive(64, 10*time.Second, c.do(tables[i]))
 		}()
 	}
 	wg.Wait()
 	for i, c := range cases {
-		require.InDelta(t, c.want, got[i], c.want/10, "%s=%s", c.env, c.value)
+		require.Less(t, got[i], 1.1*c.want, "%s=%s", c.env, c.value)
+		if !raceDetector { // which makes servers too slow for the rates
+			require.Greater(t, got[i], 0.9*c.want, "%s=%s", c.env, c.value)
+		}
 	}
 	t.Log(got)
 
@@ -135,7 +140,9 @@ func TestThrottleRates(t *testing.T) {
 	for _, c := range cases {
 		w.del(c.table, c.env)
 		free := drive(64, 2*time.Second, c.do(w.admin.Client().Table(c.table)))
-		require.Greater(t, free, 1.2*c.want, c.env)
+		if !raceDetector {
+			require.Greater(t, free, 1.2*c.want, c.env)
+		}
 	}
 }
 

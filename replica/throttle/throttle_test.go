@@ -95,7 +95,7 @@ func load(t *testing.T, rules Rules, rate, callers int, do func(*Table) Pass) (a
 
 func TestRates(t *testing.T) {
 	write := func(t *Table) Pass { return t.Write(100) }
-	for _, rate := range []int{100, 1000, 4000} {
+	for _, rate := range []int{50, 400, 2000} {
 		for _, callers := range []int{16, 256} {
 			want := float64(10 * rate)
 			for _, c := range []struct {
