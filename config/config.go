@@ -67,6 +67,7 @@ type Meta struct {
 	SuspectAfter time.Duration `mapstructure:"suspect_after"` // a node silent for this long is listed as not alive
 	ReplaceAfter time.Duration `mapstructure:"replace_after"` // its replicas are rebuilt elsewhere after this
 	DropReserve  time.Duration `mapstructure:"drop_reserve"`  // a dropped table can be recalled for this long
+	Join         bool          `mapstructure:"join"`          // this meta server enters a running group and never forms one
 }
 
 // Replica configures the role that holds data.

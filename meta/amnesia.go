@@ -9,6 +9,7 @@ import (
 
 	"github.com/arionkv/arion/idl/arion"
 	"github.com/arionkv/arion/internal/rpc"
+	"github.com/arionkv/arion/meta/catalog"
 	metaraft "github.com/arionkv/arion/meta/raft"
 )
 
@@ -35,6 +36,10 @@ func (s *Server) checkMemory(replicaID uint64) error {
 		}
 	}
 	asked.Wait()
+	if at := slices.Index(holders, stranger); at >= 0 {
+		return fmt.Errorf("meta server %s is not in the running group of %s: run `meta.add %s` and start it with meta.join",
+			s.self.RPCAddress, s.cfg.Meta.Servers[at], s.self.RPCAddress)
+	}
 	at := slices.IndexFunc(holders, func(id int64) bool { return id != 0 && id != s.self.NodeID })
 	if at < 0 {
 		return nil
@@ -43,6 +48,10 @@ func (s *Server) checkMemory(replicaID uint64) error {
 		"restore %s as it was, it must not vote without its log", s.self.RPCAddress, s.cfg.Meta.Servers[at], holders[at], s.cfg.Node.Dir)
 }
 
+// stranger is the answer of a running group without the place that was asked for. A server that took the place all the same
+// could form a second group, with others like it.
+const stranger = -1
+
 // holder asks a meta server which node holds a place in the group; 0: it does not know or does not answer.
 func holder(ctx context.Context, pool *rpc.Pool, addr string, replicaID uint64) int64 {
 	r := arion.NewStatusResponse()
@@ -50,23 +59,36 @@ func holder(ctx context.Context, pool *rpc.Pool, addr string, replicaID uint64) 
 		return 0
 	}
 	for _, report := range r.Replicas {
+		if report.TableID != 0 || len(report.Members) == 0 {
+			continue
+		}
 		for _, m := range report.Members {
-			if report.TableID == 0 && m.ReplicaID == int64(replicaID) {
+			if m.ReplicaID == int64(replicaID) {
 				return m.NodeID
 			}
 		}
+		return stranger
 	}
 	return 0
 }
 
 // metasHeard are the meta servers that gossip sees, this one included, by their place in the group.
-func (s *Server) metasHeard() map[uint64]int64 {
-	out := map[uint64]int64{}
+func (s *Server) metasHeard() map[uint64]catalog.Meta {
+	at := map[string]uint64{}
+	for i, addr := range s.cfg.Meta.Servers {
+		if _, taken := s.group.State().Metas()[uint64(i)+1]; !taken {
+			at[addr] = uint64(i) + 1 // of the first start, before anything is recorded
+		}
+	}
+	for id, m := range s.group.State().LiveMetas() {
+		if addr := s.metaAddress(id); addr != "" && m.State != catalog.MetaLeaving {
+			at[addr] = id
+		}
+	}
+	out := map[uint64]catalog.Meta{}
 	for _, m := range s.gossip.Members() {
-		if m.Alive && m.Endpoint.Role == arion.NodeRole_META {
-			if at := slices.Index(s.cfg.Meta.Servers, m.Endpoint.RPCAddress); at >= 0 {
-				out[uint64(at)+1] = m.Endpoint.NodeID
-			}
+		if id := at[m.Endpoint.RPCAddress]; m.Alive && m.Endpoint.Role == arion.NodeRole_META && id != 0 {
+			out[id] = catalog.Meta{NodeID: m.Endpoint.NodeID, Address: m.Endpoint.RPCAddress}
 		}
 	}
 	return out

@@ -81,16 +81,15 @@ type Server struct {
 }
 
 // Open starts a meta server and returns once it listens. It need not have found the others by then; Ready tells.
-func Open(_ context.Context, cfg *config.Config, deps Deps) (_ *Server, err error) {
+func Open(ctx context.Context, cfg *config.Config, deps Deps) (_ *Server, err error) {
 	s := &Server{cfg: cfg, log: deps.Log.WithField("component", "meta"), served: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			_ = s.Close(context.Background())
 		}
 	}()
-	replicaID, members, err := peers(cfg)
-	if err != nil {
-		return nil, err
+	if !slices.Contains(cfg.Meta.Servers, cfg.RPCAddress()) {
+		return nil, fmt.Errorf("meta.servers %v does not contain this server, %s", cfg.Meta.Servers, cfg.RPCAddress())
 	}
 	// The port first: it is what two servers started by mistake collide on, and nothing on disk has been touched yet.
 	if s.listener, err = net.Listen("tcp", cfg.RPC.Listen); err != nil {
@@ -102,7 +101,8 @@ func Open(_ context.Context, cfg *config.Config, deps Deps) (_ *Server, err erro
 	}
 	s.self = endpointOf(cfg, id)
 	s.tracker = track.New(cfg.Meta.SuspectAfter, time.Now)
-	if err := s.openGroup(deps, replicaID, members); err != nil {
+	p, err := s.openGroup(ctx, deps)
+	if err != nil {
 		return nil, err
 	}
 	if err := s.openGossip(deps); err != nil {
@@ -111,27 +111,23 @@ func Open(_ context.Context, cfg *config.Config, deps Deps) (_ *Server, err erro
 	s.pool = rpc.NewPool(rpc.PoolOptions{Log: deps.Log.WithField("component", "pool"), Registerer: deps.registerer()})
 	s.startLoop(deps)
 	s.serve(deps)
-	s.log.WithFields(logrus.Fields{"rpc": s.self.RPCAddress, "node_id": id.NodeID.String(), "replica": replicaID, "metas": len(members)}).
+	s.log.WithFields(logrus.Fields{"rpc": s.self.RPCAddress, "node_id": id.NodeID.String(), "replica": p.ReplicaID, "joined": p.Joined}).
 		Info("meta server started")
 	return s, nil
 }
 
-// peers finds this server among the configured metas: its place in the list is its replica id, so the list must be the same
-// on all of them.
-func peers(cfg *config.Config) (uint64, map[uint64]string, error) {
-	at := slices.Index(cfg.Meta.Servers, cfg.RPCAddress())
-	if at < 0 {
-		return 0, nil, fmt.Errorf("meta.servers %v does not contain this server, %s", cfg.Meta.Servers, cfg.RPCAddress())
-	}
+// configured are the raft addresses of the metas in the settings. Where the group is formed the place in this list is the
+// replica id, so it must be the same on all of them; later it only says where to look.
+func (s *Server) configured() (map[uint64]string, error) {
 	members := map[uint64]string{}
-	for i, addr := range cfg.Meta.Servers {
-		raftAddr, err := config.RaftAddressOf(addr)
+	for i, addr := range s.cfg.Meta.Servers {
+		raftAddr, err := raftAddressOf(addr)
 		if err != nil {
-			return 0, nil, fmt.Errorf("meta.servers: %w", err)
+			return nil, err
 		}
 		members[uint64(i)+1] = raftAddr
 	}
-	return uint64(at) + 1, members, nil
+	return members, nil
 }
 
 func endpointOf(cfg *config.Config, id identity.Identity) *arion.NodeEndpoint {
@@ -142,22 +138,30 @@ func endpointOf(cfg *config.Config, id identity.Identity) *arion.NodeEndpoint {
 	}
 }
 
-func (s *Server) openGroup(deps Deps, replicaID uint64, members map[uint64]string) (err error) {
+func (s *Server) openGroup(ctx context.Context, deps Deps) (p place, err error) {
+	members, err := s.configured()
+	if err != nil {
+		return p, err
+	}
+	address, err := raftAddressOf(s.cfg.RPCAddress())
+	if err != nil {
+		return p, err
+	}
 	s.raft, err = raft.Open(raft.Options{
 		Dir: filepath.Join(s.cfg.Node.Dir, "raft"), Cluster: s.cfg.Node.Cluster,
-		Address: members[replicaID], Listen: s.cfg.RaftListen(), // by address: a meta server is named by configuration
+		Address: address, Listen: s.cfg.RaftListen(), // by address: a meta server is named by configuration
 		Tick: s.cfg.Raft.Tick, ElectionTicks: s.cfg.Raft.ElectionTicks, HeartbeatTicks: s.cfg.Raft.HeartbeatTicks,
 		LogShards: s.cfg.Raft.LogShards, MaxInMemLogBytes: uint64(s.cfg.Raft.MaxInMemLog),
 		Log: deps.Log.WithField("component", "raft"), Registerer: deps.registerer(), Fault: deps.Fault,
 	})
 	if err != nil {
-		return err
+		return p, err
 	}
-	if err := s.checkMemory(replicaID); err != nil {
-		return err
+	if p, err = s.findPlace(ctx); err != nil {
+		return p, err
 	}
-	s.group, err = metaraft.Open(metaraft.Options{Host: s.raft, ReplicaID: replicaID, Members: members})
-	return err
+	s.group, err = metaraft.Open(metaraft.Options{Host: s.raft, ReplicaID: p.ReplicaID, Members: members, Join: p.Joined})
+	return p, err
 }
 
 func (s *Server) openGossip(deps Deps) error {
@@ -200,16 +204,13 @@ func (s *Server) startLoop(deps Deps) {
 		Knobs: reconcile.DefaultKnobs(s.cfg.Meta.ReplaceAfter),
 		Log:   deps.Log.WithField("component", "reconcile"), Now: time.Now,
 	})
-	s.loop.Add(1)
-	go func() {
-		defer s.loop.Done()
-		loop.Run(ctx)
-	}()
+	s.loop.Go(func() { loop.Run(ctx) })
+	s.loop.Go(func() { s.council(ctx) })
 }
 
 func (s *Server) serve(deps Deps) {
 	s.service = service.New(service.Options{
-		Group: s.group, Tracker: s.tracker, Caller: s.pool, Servers: s.cfg.Meta.Servers, Self: s.self,
+		Group: s.group, Tracker: s.tracker, Caller: s.pool, Address: s.metaAddress, Self: s.self,
 		Reserve: s.cfg.Meta.DropReserve, Commands: s.commands(), Knobs: reconcile.DefaultKnobs(s.cfg.Meta.ReplaceAfter), Log: deps.Log.WithField("component", "service"),
 	})
 	if deps.Registry != nil {
@@ -252,6 +253,9 @@ func (s *Server) Addr() string { return s.cfg.RPCAddress() }
 
 // Ready is nil once a leader of the metas is known, this one or another: requests can be answered then.
 func (s *Server) Ready() error {
+	if s.group.Removed() {
+		return errors.New("this meta server was taken out of the group: stop it")
+	}
 	if id, _ := s.group.Leader(); id == 0 {
 		return errors.New("no meta server leads")
 	}
@@ -287,7 +291,7 @@ func (s *Server) Close(ctx context.Context) error {
 func (s *Server) close(ctx context.Context) error {
 	var errs []error
 	if s.group != nil {
-		s.group.Resign(ctx, len(s.cfg.Meta.Servers))
+		s.group.Resign(ctx, s.successor())
 	}
 	if s.service != nil {
 		s.service.Close()

@@ -166,3 +166,20 @@ struct status_response {
   2: node_endpoint node
   3: list<replica_report> replicas
 }
+
+// RPC_ARION_META_LIST, meta to meta: the places of the metas' own group, as far
+// as the asked one has applied its catalog. A server that is to join finds its
+// place so.
+struct meta_list_request {}
+
+struct meta_place {
+  1: i64 replica_id
+  2: i64 node_id       // 0 = not seen yet
+  3: string rpc_address
+  4: bool joining      // the place waits for its server
+}
+
+struct meta_list_response {
+  1: dsn.error_code err
+  2: list<meta_place> metas
+}

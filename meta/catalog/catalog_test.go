@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -107,6 +109,12 @@ func parse(t *testing.T, d *datadriven.TestData) Command {
 		return &RestoreReplica{table, part, num("replica")}
 	case "reform":
 		return &ReformPartition{table, part, num("replica"), num("term")}
+	case "meta":
+		return &RecordMeta{uint64(num("place")), num("node"), arg("addr")}
+	case "add-meta":
+		return &AddMeta{arg("addr")}
+	case "set-meta":
+		return &SetMeta{uint64(num("place")), MetaState(num("to"))}
 	case "state":
 		return &SetNodeState{num("id"), NodeState(num("to"))}
 	case "away":
@@ -171,6 +179,10 @@ func show(s *State) string {
 			fmt.Fprintf(&b, " away=%d", n.AwaySinceUnixSec)
 		}
 		b.WriteByte('\n')
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.metas)) {
+		m := s.metas[id]
+		fmt.Fprintf(&b, "meta %d node=%d %s %s\n", id, m.NodeID, m.Address, m.State)
 	}
 	for _, t := range s.Tables() {
 		fmt.Fprintf(&b, "table %d %q status=%d create=%d drop=%d expire=%d envs=%v version=%d\n",
@@ -241,6 +253,10 @@ func randomCommand(r *rand.Rand) Command {
 		return &RestoreReplica{id, int32(r.Intn(3)), int64(r.Intn(5))}
 	case kindReform:
 		return &ReformPartition{id, int32(r.Intn(3)), int64(r.Intn(5)), now}
+	case kindAddMeta:
+		return &AddMeta{name}
+	case kindSetMeta:
+		return &SetMeta{uint64(r.Intn(4)), MetaState(r.Intn(5))}
 	case kindSetNodeState:
 		return &SetNodeState{int64(r.Intn(5)), NodeState(r.Intn(6))}
 	case kindNoteAway:
@@ -269,7 +285,7 @@ func randomCommand(r *rand.Rand) Command {
 		return &ChildReady{id, int32(r.Intn(3))}
 	}
 	if r.Intn(3) == 0 {
-		return &RecordMeta{uint64(r.Intn(4)), int64(r.Intn(3))}
+		return &RecordMeta{uint64(r.Intn(4)), int64(r.Intn(3)), name}
 	}
 	n := int64(1 + r.Intn(4))
 	return &RegisterNode{Node{ID: n, Boot: int64(r.Intn(5)), RPCAddress: fmt.Sprintf("10.0.0.%d:1", n)}}
@@ -341,7 +357,7 @@ func TestOldSnapshot(t *testing.T) {
 	require.Equal(t, "t", s.Table(1).Name)
 	require.Equal(t, []Replica{{ID: 1, NodeID: 7, Voting: true}}, s.Table(1).Partitions[0].Replicas)
 	require.Equal(t, "a:1", s.Node(7).RPCAddress)
-	require.Equal(t, int64(9), s.Meta(1))
+	require.Equal(t, Meta{NodeID: 9}, s.Meta(1))
 	b[0] = snapshotFormat + 1
 	_, err = Restore(b)
 	require.ErrorIs(t, err, ErrMalformed)

@@ -49,6 +49,8 @@ const (
 	kindCountDone      kind = 23
 	kindRestoreReplica kind = 24
 	kindReform         kind = 25
+	kindAddMeta        kind = 26
+	kindSetMeta        kind = 27
 	kindStartSplit     kind = 40
 	kindControlSplit   kind = 41
 	kindSettleSplit    kind = 42
@@ -110,6 +112,10 @@ func newCommand(k kind) Command {
 		return &RestoreReplica{}
 	case kindReform:
 		return &ReformPartition{}
+	case kindAddMeta:
+		return &AddMeta{}
+	case kindSetMeta:
+		return &SetMeta{}
 	case kindStartSplit:
 		return &StartSplit{}
 	case kindControlSplit:

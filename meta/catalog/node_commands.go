@@ -175,31 +175,6 @@ func (c *SetOption) apply(s *State) Result {
 	return Result{}
 }
 
-// RecordMeta notes which node holds a place in the metas' own raft group. A place belongs to one node for ever: another node
-// there would be the same one without its log, which must not vote under the old replica id.
-type RecordMeta struct {
-	ReplicaID uint64
-	NodeID    int64
-}
-
-func (*RecordMeta) kind() kind       { return kindRecordMeta }
-func (c *RecordMeta) put(e *encoder) { e.uint(c.ReplicaID); e.int(c.NodeID) }
-func (c *RecordMeta) get(d *decoder) { c.ReplicaID, c.NodeID = d.uint(), d.int() }
-func (c *RecordMeta) apply(s *State) Result {
-	if c.ReplicaID == 0 || c.NodeID <= 0 {
-		return refuse(code.InvalidParameters, "a meta server has a replica id and a node id")
-	}
-	if old := s.metas[c.ReplicaID]; old != 0 {
-		return refuse(code.InvalidState, "place %d of the metas belongs to node %x", c.ReplicaID, old)
-	}
-	if len(s.metas) >= MaxMetas {
-		return refuse(code.CapacityExceeded, "%d meta servers are recorded: that is the limit", len(s.metas))
-	}
-	s.metas = maps.Clone(s.metas)
-	s.metas[c.ReplicaID] = c.NodeID
-	return Result{}
-}
-
 // LeaderEvent says that a replica led a partition in a term.
 type LeaderEvent struct {
 	TableID, Partition int32

@@ -10,7 +10,7 @@ import (
 // the older ones; one line per step:
 //
 //	1: settings, tables with partitions, nodes, metas
-//	2: options; groups formed anew; replicas that leave or replace others, and why; since when nodes are away
+//	2: options; addresses and states of metas; groups formed anew; replicas that leave or replace others, and why; since when nodes are away
 //	3: splits
 const snapshotFormat = 3
 
@@ -38,7 +38,10 @@ func (s *State) Snapshot() []byte {
 	e.uint(uint64(len(ids)))
 	for _, id := range ids {
 		e.uint(id)
-		e.int(s.metas[id])
+		m := s.metas[id]
+		e.int(m.NodeID)
+		e.str(m.Address)
+		e.uint(uint64(m.State))
 	}
 	return e.buf
 }
@@ -67,7 +70,11 @@ func Restore(b []byte) (*State, error) {
 	}
 	for n := d.count(2); n > 0 && d.err == nil; n-- {
 		id := d.uint()
-		s.metas[id] = d.int()
+		m := Meta{NodeID: d.int()}
+		if d.format > 1 {
+			m.Address, m.State = d.str(), MetaState(d.uint())
+		}
+		s.metas[id] = m
 	}
 	if err := d.finish(); err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ type State struct {
 	tables map[int32]*Table
 	names  map[string]int32 // of live tables
 	nodes  map[int64]*Node
-	metas  map[uint64]int64 // replica id in the metas' own group -> node id
+	metas  map[uint64]Meta // by replica id in the metas' own group
 }
 
 // New returns the state of a cluster that never saw a command.
@@ -30,7 +30,7 @@ func New() *State {
 		tables:   map[int32]*Table{},
 		names:    map[string]int32{},
 		nodes:    map[int64]*Node{},
-		metas:    map[uint64]int64{},
+		metas:    map[uint64]Meta{},
 	}
 }
 
@@ -65,11 +65,11 @@ func (s *State) TableNamed(name string) *Table {
 // Node returns the node with this id, or nil.
 func (s *State) Node(id int64) *Node { return s.nodes[id] }
 
-// Meta returns the node id of the meta server with this replica id in the metas' group; 0 if it was never seen.
-func (s *State) Meta(replicaID uint64) int64 { return s.metas[replicaID] }
+// Meta returns what is recorded of the meta server with this replica id in the metas' group; zero if nothing is.
+func (s *State) Meta(replicaID uint64) Meta { return s.metas[replicaID] }
 
-// Metas returns the recorded meta servers: replica id to node id. Do not change it.
-func (s *State) Metas() map[uint64]int64 { return s.metas }
+// Metas returns the recorded meta servers, removed ones included, by replica id. Do not change it.
+func (s *State) Metas() map[uint64]Meta { return s.metas }
 
 // Tables returns all tables in ascending id order.
 func (s *State) Tables() []*Table {

@@ -37,6 +37,7 @@ type Options struct {
 	Host      *raft.Host
 	ReplicaID uint64            // of this server, from 1
 	Members   map[uint64]string // raft addresses of all metas, this one included
+	Join      bool              // this one was added to a running group; the same at every start
 }
 
 // Group is this server's replica of the catalog.
@@ -45,6 +46,7 @@ type Group struct {
 	self    uint64
 	state   atomic.Pointer[catalog.State]
 	leader  atomic.Pointer[leadership]
+	removed atomic.Bool
 	changed notify.Signal
 }
 
@@ -55,19 +57,19 @@ func Open(o Options) (*Group, error) {
 	g := &Group{host: o.Host, self: o.ReplicaID}
 	g.state.Store(catalog.New())
 	g.leader.Store(&leadership{})
-	o.Host.Subscribe(ShardID, o.ReplicaID, raft.Events{Leader: g.onLeader})
+	o.Host.Subscribe(ShardID, o.ReplicaID, raft.Events{Leader: g.onLeader, Removed: g.onRemoved})
 	members, err := o.Host.Targets(o.Members)
 	if err != nil {
 		return nil, fmt.Errorf("meta group: %w", err)
 	}
-	if o.Host.HasReplica(ShardID, o.ReplicaID) {
+	if o.Join || o.Host.HasReplica(ShardID, o.ReplicaID) {
 		members = nil
 	}
 	conf := o.Host.Config(raft.Group{
-		ShardID: ShardID, ReplicaID: o.ReplicaID,
+		ShardID: ShardID, ReplicaID: o.ReplicaID, Join: o.Join,
 		SnapshotEntries: snapshotEntries, CompactionOverhead: compactionOverhead,
 	})
-	if err := o.Host.NodeHost().StartReplica(members, false, g.newMachine, conf); err != nil {
+	if err := o.Host.NodeHost().StartReplica(members, o.Join && !o.Host.HasReplica(ShardID, o.ReplicaID), g.newMachine, conf); err != nil {
 		return nil, fmt.Errorf("meta group: %w", err)
 	}
 	return g, nil
@@ -76,6 +78,13 @@ func Open(o Options) (*Group, error) {
 // onLeader runs on the library's event goroutine and must not wait.
 func (g *Group) onLeader(replica, term uint64) {
 	g.leader.Store(&leadership{replica, term})
+	g.changed.Fire()
+}
+
+// onRemoved runs there as well.
+func (g *Group) onRemoved() {
+	g.removed.Store(true)
+	g.leader.Store(&leadership{})
 	g.changed.Fire()
 }
 
@@ -219,19 +228,19 @@ func (g *Group) refused(err error) error {
 // resignTimeout bounds the wait for a successor: about two elections.
 const resignTimeout = time.Second
 
-// Resign hands leadership to another of that many members, if this one has it, and waits a moment for the hand-over. Before
-// a planned stop it saves the others an election timeout. Nothing depends on its success.
-func (g *Group) Resign(ctx context.Context, members int) {
+// Resign hands leadership to another member, if this one has it, and waits a moment for the hand-over. Before a planned stop
+// it saves the others an election timeout. Nothing depends on its success.
+func (g *Group) Resign(ctx context.Context, to uint64) {
 	ctx, cancel := context.WithTimeout(ctx, resignTimeout)
 	defer cancel()
 	asked := false
-	for members > 1 && ctx.Err() == nil {
+	for to != 0 && ctx.Err() == nil {
 		changed := g.changed.Wait()
 		if !g.IsLeader() {
 			return
 		}
 		if !asked {
-			asked = g.host.NodeHost().RequestLeaderTransfer(ShardID, g.self%uint64(members)+1) == nil
+			asked = g.Transfer(to) == nil
 		}
 		select {
 		case <-ctx.Done():

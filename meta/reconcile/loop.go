@@ -52,8 +52,8 @@ type Options struct {
 	Tracker *track.Tracker
 	Caller  Caller
 	Cluster string
-	Metas   func() map[uint64]int64 // meta servers that are there now: replica id to node id
-	Knobs   Knobs                   // where the catalog says nothing
+	Metas   func() map[uint64]catalog.Meta // meta servers that are there now, by replica id
+	Knobs   Knobs                          // where the catalog says nothing
 	Log     *logrus.Entry
 	Now     func() time.Time
 }

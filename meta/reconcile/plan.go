@@ -56,7 +56,7 @@ type Input struct {
 	Cluster    string                            // name to record if there is none
 	Confirm    bool                              // leaders may be recorded now
 	Age        func(tableID int32) time.Duration // how long this leader has seen the table in creation
-	Metas      map[uint64]int64                  // meta servers heard of: replica id to node id
+	Metas      map[uint64]catalog.Meta           // meta servers heard of, by replica id
 	Served     func(tableID int32) time.Duration // how long all partitions of a table in creation have had leaders
 
 	Young    bool                                         // this leader has not had time to hear from all nodes
@@ -77,8 +77,8 @@ func Make(s *catalog.State, v View, in Input) Plan {
 		p.Commands = append(p.Commands, &catalog.NameCluster{Name: in.Cluster})
 	}
 	for _, id := range slices.Sorted(maps.Keys(in.Metas)) {
-		if s.Meta(id) == 0 {
-			p.Commands = append(p.Commands, &catalog.RecordMeta{ReplicaID: id, NodeID: in.Metas[id]})
+		if m := s.Meta(id); m.NodeID == 0 || m.Address == "" {
+			p.Commands = append(p.Commands, &catalog.RecordMeta{ReplicaID: id, NodeID: in.Metas[id].NodeID, Address: in.Metas[id].Address})
 		}
 	}
 	purge := false

@@ -62,7 +62,7 @@ func (s *Service) clusterFacts(state *catalog.State) [][2]string {
 	leaders, replicas := s.spread(state)
 	moves, _ := json.MarshalIndent(s.balanceCounts(state), "", "    ")
 	return [][2]string{
-		{"meta_servers", strings.Join(s.o.Servers, ",")},
+		{"meta_servers", strings.Join(s.metaServers(), ",")},
 		{"primary_meta_server", leader},
 		{"zookeeper_hosts", ""}, // there is none; the keys stay because tools look for them
 		{"zookeeper_root", ""},

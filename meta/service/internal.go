@@ -30,6 +30,7 @@ func (s *Service) registerInternal(mux *rpc.Mux) {
 	mux.Handle("RPC_ARION_STATUS", func(req *rpc.Request) {
 		req.Reply(&arion.StatusResponse{Err: base.ErrorCodeOf(code.OK), Node: s.o.Self, Replicas: []*arion.ReplicaReport{s.catalogReport()}})
 	})
+	mux.Handle("RPC_ARION_META_LIST", s.listMetas)
 	mux.Handle("RPC_NEGOTIATION", func(req *rpc.Request) {
 		req.Reply(&admin.NegotiationResponse{Status: admin.NegotiationStatus_SASL_AUTH_DISABLE, Msg: base.NewBlob()})
 	})
@@ -42,13 +43,29 @@ func (s *Service) catalogReport() *arion.ReplicaReport {
 	leader, term := s.o.Group.Leader()
 	r := &arion.ReplicaReport{State: arion.ReplicaState_SERVING, Term: int64(term), LeaderReplicaID: int64(leader),
 		AppliedIndex: int64(state.Index), Members: []*arion.ReplicaMember{}}
-	for _, id := range slices.Sorted(maps.Keys(state.Metas())) {
-		r.Members = append(r.Members, &arion.ReplicaMember{ReplicaID: int64(id), NodeID: state.Meta(id), Voting: true})
-		if state.Meta(id) == s.o.Self.NodeID {
+	members := s.o.Group.Members()
+	slices.Sort(members)
+	for _, id := range members {
+		r.Members = append(r.Members, &arion.ReplicaMember{ReplicaID: int64(id), NodeID: state.Meta(id).NodeID, Voting: true})
+	}
+	for id, m := range state.LiveMetas() {
+		if m.NodeID == s.o.Self.NodeID || m.NodeID == 0 && m.Address == s.o.Self.RPCAddress {
 			r.ReplicaID = int64(id)
 		}
 	}
 	return r
+}
+
+// listMetas answers a server that looks for its place among the metas.
+func (s *Service) listMetas(req *rpc.Request) {
+	r := &arion.MetaListResponse{Err: base.ErrorCodeOf(code.OK), Metas: []*arion.MetaPlace{}}
+	metas := s.o.Group.State().LiveMetas()
+	for _, id := range slices.Sorted(maps.Keys(metas)) {
+		m := metas[id]
+		r.Metas = append(r.Metas, &arion.MetaPlace{ReplicaID: int64(id), NodeID: m.NodeID, RPCAddress: m.Address,
+			Joining: m.State == catalog.MetaJoining})
+	}
+	req.Reply(r)
 }
 
 func (s *Service) acceptSync(req *rpc.Request) {

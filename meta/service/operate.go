@@ -27,6 +27,7 @@ func (s *Service) addOperations() {
 	} {
 		s.addLeaderCommand(c)
 	}
+	s.addMetaCommands()
 }
 
 var errArguments = errors.New("wrong arguments, see help")

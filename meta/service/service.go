@@ -39,6 +39,7 @@ type Group interface {
 	Leader() (replicaID, term uint64)
 	Barrier(ctx context.Context) (*catalog.State, error)
 	Propose(ctx context.Context, c catalog.Command) (catalog.Result, error)
+	Members() []uint64 // replica ids in the metas' group, as far as this server has applied its log
 }
 
 // Caller calls other servers.
@@ -51,7 +52,7 @@ type Options struct {
 	Group    Group
 	Tracker  *track.Tracker
 	Caller   Caller
-	Servers  []string // rpc addresses of all metas; replica i of the group is Servers[i-1]
+	Address  func(replicaID uint64) string // rpc address of a meta server, "" if unknown
 	Self     *arion.NodeEndpoint
 	Reserve  time.Duration // how long a dropped table stays recallable when the client names no time
 	Commands *remotecmd.Registry
@@ -134,8 +135,8 @@ func (s *Service) Close() {
 // leaderAddress returns the rpc address of the leader, "" if none is known, and whether that is this server.
 func (s *Service) leaderAddress() (addr string, self bool) {
 	id, _ := s.o.Group.Leader()
-	if id < 1 || id > uint64(len(s.o.Servers)) {
+	if id == 0 {
 		return "", false
 	}
-	return s.o.Servers[id-1], s.o.Group.IsLeader()
+	return s.o.Address(id), s.o.Group.IsLeader()
 }
