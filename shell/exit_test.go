@@ -45,7 +45,7 @@ func TestFailures(t *testing.T) {
 				Printer: &render.Printer{Out: &out, Err: &out, Format: render.Table},
 			}
 			defer s.Close()
-			status := repl.Script(context.Background(), s, "t", strings.NewReader(tc.script+"\nversion\n"))
+			status := repl.Script(context.Background(), s, repl.Options{Name: "t"}, strings.NewReader(tc.script+"\nversion\n"))
 			require.Equal(t, tc.exit, status, out.String())
 			for _, text := range append(tc.shows, "error: ", "cause: ", "try: ") {
 				require.Contains(t, out.String(), text)
@@ -83,7 +83,7 @@ func TestInterruptEndsAScript(t *testing.T) {
 		}
 		interrupt()
 	}()
-	status := repl.Script(ctx, s, "t", strings.NewReader("get a b\nget a b\n"))
+	status := repl.Script(ctx, s, repl.Options{Name: "t"}, strings.NewReader("get a b\nget a b\n"))
 	<-asked
 	require.Equal(t, command.ExitInterrupted, status, out.String())
 	require.Contains(t, out.String(), "interrupted")

@@ -72,13 +72,14 @@ func (g *golden) script(d *datadriven.TestData) string {
 		}
 	}
 	g.session.Printer = p
-	status := repl.Script(context.Background(), g.session, "script", strings.NewReader(d.Input))
+	status := repl.Script(context.Background(), g.session, repl.Options{Name: "script"}, strings.NewReader(d.Input))
 	fmt.Fprintf(&out, "exit %d\n", status)
 	return g.stable(out.String())
 }
 
 var (
 	elapsed = regexp.MustCompile(`("elapsed_ms":)[0-9.]+|[0-9.]+( ms)`)
+	cursor  = regexp.MustCompile(`eyJGb3JtYXQ[A-Za-z0-9_-]+`)
 	clock   = regexp.MustCompile(`20[0-9-]{8}T[0-9:]{8}Z`)
 )
 
@@ -90,6 +91,7 @@ func (g *golden) stable(text string) string {
 	for i := range 3 {
 		text = strings.ReplaceAll(text, g.cluster.Node(i).Addr(), fmt.Sprintf("<node%d>", i+1))
 	}
+	text = cursor.ReplaceAllString(text, "<cursor>")
 	text = elapsed.ReplaceAllString(text, "${1}T$2")
 	return clock.ReplaceAllString(text, "<time>")
 }
@@ -110,7 +112,7 @@ func TestPrintedValuesCanBePastedBack(t *testing.T) {
 			value[i] = byte(i)
 		}
 		first := string(form.Append(nil, value))
-		if status := repl.Script(context.Background(), s, "t", strings.NewReader("set h s "+first+"\nget h s\n")); status != 0 {
+		if status := repl.Script(context.Background(), s, repl.Options{Name: "t"}, strings.NewReader("set h s "+first+"\nget h s\n")); status != 0 {
 			t.Fatalf("%s: exit %d: %s", form, status, out.String())
 		}
 		printed := strings.TrimPrefix(strings.TrimSuffix(out.String(), "\n"), "OK\n")

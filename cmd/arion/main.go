@@ -35,13 +35,20 @@ func untilSignal() context.Context {
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "arion",
-		Short:         "A distributed key-value store that speaks the Apache Pegasus protocol",
+		Use:   "arion",
+		Short: "A distributed key-value store that speaks the Apache Pegasus protocol",
+		Example: "  arion onebox --dir data/onebox\n  arion shell\n  arion --table temp set user1 name Ada\n" +
+			"  arion table list -o json\n  source <(arion completion bash)",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		// The flags of the shell stand before its commands, and only there.
+		TraverseChildren: true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newOnebox(), newMeta(), newReplica(), newShell(), newBench(), newVersion())
+	var flags shellFlags
+	flags.add(root.Flags())
+	root.AddCommand(newOnebox(), newMeta(), newReplica(), newShell(&flags), newBench(), newOffline(), newVersion())
+	root.InitDefaultCompletionCmd()
+	addVerbs(root, &flags)
 	return root
 }
 

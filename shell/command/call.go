@@ -51,8 +51,8 @@ const (
 )
 
 // fail ends the result with an error and gives the exit status.
-func (i *invocation) fail(err error, advice string) int {
-	f := failureOf(err, i.verb, advice)
+func (i *invocation) fail(err error) int {
+	f := failureOf(err, i.verb)
 	if i.result == nil {
 		i.open(nil, nil)
 	}
@@ -143,7 +143,14 @@ func (c *call) flagBytes(name string) ([]byte, error) {
 	return c.decode(c.flagText(name))
 }
 
-func (c *call) flagText(name string) string { return c.flags.Lookup(name).Value.String() }
+// flagText is the value of a flag as text; empty for a verb without the flag.
+func (c *call) flagText(name string) string {
+	f := c.flags.Lookup(name)
+	if f == nil {
+		return ""
+	}
+	return f.Value.String()
+}
 
 // flagBool reads a flag that takes true or false as its own word, as the
 // Pegasus shell has it (-a false).
@@ -162,6 +169,6 @@ func (c *call) flagInt(name string) int {
 }
 
 func (c *call) flagOn(name string) bool {
-	on, _ := c.flags.GetBool(name)
+	on, _ := c.flags.GetBool(name) // false for a verb without the flag
 	return on
 }

@@ -2,122 +2,45 @@ package command
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"time"
+	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/arionkv/arion/client/admin"
-	"github.com/arionkv/arion/shell/parse"
 	"github.com/arionkv/arion/shell/render"
 )
 
-// clusterVerbs look at the cluster.
+// clusterVerbs look at the cluster and steer its meta servers.
 func clusterVerbs() []verb {
 	return []verb{
 		{
-			use: "nodes", short: "list the replica servers; -d with what they hold",
-			example: "nodes -d",
-			flags:   nodesFlags, run: runNodes,
+			use: "cluster info", short: "show the cluster's name, metas and state",
+			example: "cluster info\ncluster_info -o json",
+			aliases: []string{"cluster_info"}, flags: jsonFlag, run: runClusterInfo,
 		}, {
-			use: "cluster_info", short: "show the cluster's name, metas and state",
-			run: runClusterInfo,
+			use: "cluster level [level]", short: "show or change what the meta servers may do by themselves",
+			example: "cluster level\nset_meta_level lively --dry-run\nget_meta_level",
+			aliases: []string{"get_meta_level", "set_meta_level", "meta_level", "meta_level set"}, max: 1, run: runLevel, changes: true,
+		}, {
+			use: "cluster plan", short: "show what level lively would move, without moving it",
+			example: "cluster plan\ncluster plan -o json",
+			aliases: []string{"balance_plan"}, run: metaVerb("balance.plan", false), related: []string{"cluster level", "balance"},
+		}, {
+			use: "cluster status", short: "show the partitions that are not as they should be, and what is done about it",
+			example: "cluster status\nwatch 2s cluster status -n 1",
+			run:     metaVerb("repair.status", false), related: []string{"doctor"},
+		}, {
+			use: "cluster settings [name] [value]", short: "show or change the settings of repair and balancing",
+			example: "cluster settings\ncluster settings repair.grace 10m --dry-run",
+			max:     2, run: runSettings, changes: true,
+		}, {
+			use: "cluster restart", short: "help with restarting the nodes one by one: relieve, wait for the restart, resume",
+			example: "cluster restart --dry-run\ncluster restart --node 127.0.0.1:34801 --dry-run",
+			flags:   restartFlags, run: runRollingRestart, changes: true, related: []string{"node drain"},
 		},
 	}
-}
-
-func nodesFlags(f *pflag.FlagSet) {
-	f.StringP("status", "s", "all", "all, alive or unalive")
-	f.BoolP("detailed", "d", false, "count the replicas of each")
-}
-
-func runNodes(ctx context.Context, c *call) error {
-	status := parse.Text(c.flagText("status"))
-	if status != "all" && status != "alive" && status != "unalive" {
-		return usagef(fmt.Sprintf("--status is %q; known are all, alive and unalive", status))
-	}
-	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
-		nodes, err := a.ListNodes(ctx)
-		if err != nil {
-			return err
-		}
-		return c.showNodes(ctx, a, nodes, status)
-	})
-}
-
-func (c *call) showNodes(ctx context.Context, a *admin.Admin, nodes []admin.Node, status string) error {
-	columns := render.Columns("node", "status")
-	var held map[string]*held
-	if c.flagOn("detailed") {
-		columns = render.Columns("node", "status", "replicas", "leaders", "followers")
-		var err error
-		if held, err = countReplicas(ctx, a); err != nil {
-			return err
-		}
-	}
-	r := c.open(columns, nil)
-	alive := 0
-	for _, n := range nodes {
-		state := "unalive"
-		if n.Alive {
-			state = "alive"
-			alive++
-		}
-		if status != "all" && status != state {
-			continue
-		}
-		row := []any{n.Addr, state}
-		if held != nil {
-			row = append(row, held[n.Addr].row()...)
-		}
-		if err := r.Row(row...); err != nil {
-			return err
-		}
-	}
-	return c.done(render.Summary{
-		Text:   fmt.Sprintf("%d nodes, %d alive", len(nodes), alive),
-		Fields: []render.Field{{Name: "total", Value: len(nodes)}, {Name: "alive", Value: alive}},
-	})
-}
-
-// held counts the replicas of one node. A nil one holds nothing.
-type held struct{ leaders, followers int }
-
-func (h *held) row() []any {
-	if h == nil {
-		return []any{0, 0, 0}
-	}
-	return []any{h.leaders + h.followers, h.leaders, h.followers}
-}
-
-// countReplicas adds up the routing of all tables, by address.
-func countReplicas(ctx context.Context, a *admin.Admin) (map[string]*held, error) {
-	tables, err := a.ListTables(ctx, admin.StatusAvailable)
-	if err != nil {
-		return nil, err
-	}
-	nodes := make(map[string]*held)
-	at := func(address string) *held {
-		if nodes[address] == nil {
-			nodes[address] = &held{}
-		}
-		return nodes[address]
-	}
-	for _, t := range tables {
-		routing, err := a.QueryTable(ctx, t.Name)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range routing.Partitions {
-			if p.Leader != "" {
-				at(p.Leader).leaders++
-			}
-			for _, follower := range p.Followers {
-				at(follower).followers++
-			}
-		}
-	}
-	return nodes, nil
 }
 
 func runClusterInfo(ctx context.Context, c *call) error {
@@ -128,26 +51,99 @@ func runClusterInfo(ctx context.Context, c *call) error {
 		}
 		p := c.properties()
 		for _, f := range facts {
-			p.add(f.Name, f.Value)
+			value := any(f.Value)
+			if strings.HasPrefix(f.Value, "{") && json.Valid([]byte(f.Value)) {
+				value = json.RawMessage(compactJSON(f.Value))
+			}
+			p.add(f.Name, value)
 		}
 		return p.done()
 	})
 }
 
-// completionWait is what completion may take before a person notices.
-const completionWait = 50 * time.Millisecond
+func compactJSON(text string) string { return strings.Join(strings.Fields(text), "") }
 
-// KnownTables lists table names for completion; nothing when the metas are slow.
-func (s *Session) KnownTables() []string {
-	var names []string
-	c := &call{invocation: &invocation{session: s}}
-	// Completion has nobody to tell an error.
-	_ = c.administerFor(context.Background(), completionWait, func(ctx context.Context, a *admin.Admin) error {
-		tables, err := a.ListTables(ctx, admin.StatusAvailable)
-		for _, t := range tables {
-			names = append(names, t.Name)
+var levelMeanings = map[admin.Level]string{
+	admin.LevelStopped: "no client may ask: the whole cluster stops answering",
+	admin.LevelBlind:   "deaths of nodes are not acted upon",
+	admin.LevelFrozen:  "nothing moves and no table can be made",
+	admin.LevelSteady:  "repair, but no balancing",
+	admin.LevelLively:  "repair and balancing: replicas will move",
+}
+
+func runLevel(ctx context.Context, c *call) error {
+	if len(c.args) == 0 {
+		return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+			l, err := a.Level(ctx)
+			if err != nil {
+				return err
+			}
+			return c.done(render.Summary{
+				Text:   fmt.Sprintf("current meta level is fl_%s: %s", l, levelMeanings[l]),
+				Fields: []render.Field{{Name: "level", Value: l.String()}},
+			})
+		})
+	}
+	to, err := admin.ParseLevel(strings.TrimPrefix(c.text(0), "fl_"))
+	if err != nil {
+		return usagef(fmt.Sprintf("%q is no level; known are stopped, blind, freezed, steady and lively", c.text(0)))
+	}
+	look := func(ctx context.Context, a *admin.Admin) (plan, error) {
+		old, err := a.Level(ctx)
+		p := plan{act: fmt.Sprintf("change the meta level from %s to %s", old, to), radius: levelMeanings[to]}
+		if to < admin.LevelSteady {
+			p.object = to.String()
 		}
-		return err
+		return p, err
+	}
+	return c.change(ctx, look, func(ctx context.Context, a *admin.Admin) error {
+		old, err := a.SetLevel(ctx, to)
+		if err != nil {
+			return err
+		}
+		return c.done(render.Summary{
+			Text:   fmt.Sprintf("control meta level ok, the old level is fl_%s", old),
+			Fields: []render.Field{{Name: "from", Value: old.String()}, {Name: "to", Value: to.String()}},
+		})
 	})
-	return names
+}
+
+// metaVerb shows what the meta servers say to a text command.
+func metaVerb(command string, header bool) func(context.Context, *call) error {
+	return func(ctx context.Context, c *call) error {
+		return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+			text, err := c.session.metaCommand(ctx, a, command)
+			if err != nil {
+				return err
+			}
+			return c.metaText(text, header)
+		})
+	}
+}
+
+func runSettings(ctx context.Context, c *call) error {
+	var args []string
+	for i := range c.args {
+		args = append(args, c.text(i))
+	}
+	if len(args) < 2 {
+		return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+			text, err := c.session.metaCommand(ctx, a, "setting", args...)
+			if err != nil {
+				return err
+			}
+			return c.metaText("setting value meaning\n"+text, true)
+		})
+	}
+	look := func(ctx context.Context, a *admin.Admin) (plan, error) {
+		_, err := c.session.metaCommand(ctx, a, "setting", args[0])
+		return plan{act: fmt.Sprintf("change setting %s to %s", args[0], args[1])}, err
+	}
+	return c.change(ctx, look, func(ctx context.Context, a *admin.Admin) error {
+		return c.metaSays(ctx, a, "setting", args...)
+	})
+}
+
+func restartFlags(f *pflag.FlagSet) {
+	f.String("node", "", "only this node")
 }

@@ -17,26 +17,39 @@ import (
 func envVerbs() []verb {
 	return []verb{
 		{
-			use: "get_app_envs", short: "show the settings of the table",
-			aliases: []string{"envs"}, run: runGetEnvs,
+			use: "envs get [table]", short: "show the settings of a table",
+			example: "envs get\nget_app_envs --table temp",
+			aliases: []string{"get_app_envs", "envs", "table_env list", "table_env ls"}, max: 1, flags: jsonFlag, run: runGetEnvs,
+			related: []string{"envs list"},
 		}, {
-			use: "set_app_envs <key> <value> [key value ...]", short: "change settings of the table",
-			example: "set_app_envs default_ttl 86400",
-			min:     2, max: unlimited, run: runSetEnvs,
+			use: "envs set <env> <value> [env value ...]", short: "change settings of the table",
+			example: "envs set default_ttl 86400 --dry-run\nset_app_envs business.info 'team blue' --dry-run",
+			aliases: []string{"set_app_envs", "table_env set"}, min: 2, max: unlimited, run: runSetEnvs, changes: true,
+			related: []string{"envs list"},
 		}, {
-			use: "del_app_envs <key> [key ...]", short: "take settings of the table away",
-			example: "del_app_envs default_ttl",
-			min:     1, max: unlimited, run: runDelEnvs,
+			use: "envs del <env> [env ...]", short: "take settings of the table away",
+			example: "envs del default_ttl --dry-run\ndel_app_envs default_ttl business.info --dry-run",
+			aliases: []string{"del_app_envs", "table_env delete", "table_env del"}, min: 1, max: unlimited, run: runDelEnvs, changes: true,
 		}, {
-			use: "clear_app_envs", short: "take all settings of the table away, or those below a prefix",
-			example: "clear_app_envs -p replica\nclear_app_envs -a",
-			flags:   clearFlags, run: runClearEnvs,
+			use: "envs clear", short: "take all settings of the table away, or those below a prefix",
+			example: "envs clear -p replica --dry-run\nclear_app_envs -a --dry-run",
+			aliases: []string{"clear_app_envs", "table_env clear"}, flags: clearFlags, run: runClearEnvs, changes: true,
+		}, {
+			use: "envs list [env]", short: "list every setting that a table can have, with its meaning",
+			example: "envs list\nenvs list default_ttl\nenvs list --like throttling",
+			max:     1, run: runKnownEnvs, local: true,
 		},
 	}
 }
 
+func jsonFlag(f *pflag.FlagSet) { f.BoolP("json", "j", false, "the same as -o json") }
+
 func runGetEnvs(ctx context.Context, c *call) error {
-	return c.onEnvs(ctx, func(ctx context.Context, a *admin.Admin, table string) error {
+	table, err := c.tableArgument(0)
+	if err != nil {
+		return err
+	}
+	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
 		t, err := a.GetTable(ctx, table)
 		if err != nil {
 			return err
@@ -66,7 +79,10 @@ func runSetEnvs(ctx context.Context, c *call) error {
 	for i := 0; i < len(c.args); i += 2 {
 		envs[c.text(i)] = c.text(i + 1)
 	}
-	return c.onEnvs(ctx, func(ctx context.Context, a *admin.Admin, table string) error {
+	if err := checkEnvs(envs); err != nil {
+		return err
+	}
+	return c.onEnvs(ctx, "set "+describeEnvs(envs), false, func(ctx context.Context, a *admin.Admin, table string) error {
 		if err := a.SetEnvs(ctx, table, envs); err != nil {
 			return err
 		}
@@ -79,7 +95,7 @@ func runDelEnvs(ctx context.Context, c *call) error {
 	for i := range c.args {
 		keys = append(keys, c.text(i))
 	}
-	return c.onEnvs(ctx, func(ctx context.Context, a *admin.Admin, table string) error {
+	return c.onEnvs(ctx, "delete "+strings.Join(keys, ", "), false, func(ctx context.Context, a *admin.Admin, table string) error {
 		hint, err := a.DelEnvs(ctx, table, keys...)
 		return c.envsGone("del app envs succeed", hint, err)
 	})
@@ -95,7 +111,11 @@ func runClearEnvs(ctx context.Context, c *call) error {
 	if c.flagOn("all") == (prefix != "") {
 		return usagef("say either --all or --prefix; help clear_app_envs")
 	}
-	return c.onEnvs(ctx, func(ctx context.Context, a *admin.Admin, table string) error {
+	what := "delete every env"
+	if prefix != "" {
+		what += " below " + quoted(prefix)
+	}
+	return c.onEnvs(ctx, what, true, func(ctx context.Context, a *admin.Admin, table string) error {
 		hint, err := a.ClearEnvs(ctx, table, prefix)
 		return c.envsGone("clear app envs succeed", hint, err)
 	})
@@ -113,11 +133,20 @@ func (c *call) envsGone(text, hint string, err error) error {
 	return c.done(render.Summary{Text: text})
 }
 
-// onEnvs runs f for the current table.
-func (c *call) onEnvs(ctx context.Context, f func(ctx context.Context, a *admin.Admin, table string) error) error {
+// onEnvs changes the settings of the current table by f. naming: a person has to
+// repeat the table.
+func (c *call) onEnvs(ctx context.Context, what string, naming bool, f func(ctx context.Context, a *admin.Admin, table string) error) error {
 	table := c.session.Table
 	if table == "" {
 		return usagef("no table is in use; say: use <table>")
 	}
-	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error { return f(ctx, a, table) })
+	look := func(ctx context.Context, a *admin.Admin) (plan, error) {
+		t, err := a.GetTable(ctx, table)
+		p := plan{act: what + " of table " + quoted(table), radius: fmt.Sprintf("%d partitions", t.Partitions)}
+		if naming {
+			p.object = table
+		}
+		return p, err
+	}
+	return c.change(ctx, look, func(ctx context.Context, a *admin.Admin) error { return f(ctx, a, table) })
 }

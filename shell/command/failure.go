@@ -51,27 +51,40 @@ var remedies = []struct {
 	{admin.ErrState, ExitFailed, "ls -s all shows the state of the tables"},
 }
 
-// failureOf turns an error into what is shown. advice serves usage errors that
-// bring none.
-func failureOf(err error, verb, advice string) render.Failure {
+// failureOf turns an error into what is shown.
+func failureOf(err error, verb string) render.Failure {
 	var typed *client.Error
 	var refused *admin.Error
 	var usage *usageError
 	var syntax *parse.SyntaxError
+	var no *refusal
+	var remote *remoteError
+	var column *render.UnknownColumn
+	var rest *resumable
+	var scan *stopped
 	switch {
+	case errors.As(err, &scan):
+		return scan.advise(failureOf(scan.err, verb))
+	case errors.As(err, &rest):
+		return rest.advise(failureOf(rest.err, verb))
+	case errors.As(err, &usage) && strings.HasPrefix(usage.text, "there is no command"):
+		return render.Failure{What: usage.text, Code: "USAGE", Try: usage.try, Exit: ExitUsage}
 	case errors.As(err, &usage):
 		return render.Failure{What: verb + ": " + usage.text, Code: "USAGE", Try: usage.try, Exit: ExitUsage}
+	case errors.As(err, &column):
+		return render.Failure{What: verb + ": " + column.Error(), Code: "USAGE", Exit: ExitUsage}
+	case errors.As(err, &no):
+		return no.failure()
+	case errors.As(err, &remote):
+		return remote.failure()
 	case errors.As(err, &syntax):
 		return render.Failure{What: syntax.Error(), Code: "SYNTAX", Try: "quote with '…' what must be taken as it stands", Exit: ExitUsage}
-	case errors.Is(err, context.Canceled) || errors.Is(err, client.ErrCanceled):
+	case isCanceled(err):
 		return interrupted(err, verb)
 	case errors.As(err, &refused):
 		return failureOfAdmin(refused)
 	case errors.As(err, &typed):
 		return failureOfCall(typed)
-	case strings.HasPrefix(err.Error(), "unknown command"):
-		// cobra has no type for it.
-		return render.Failure{What: "there is no command " + quoted(verb), Code: "USAGE", Try: advice, Exit: ExitUsage}
 	}
 	return other(err, verb)
 }
@@ -126,6 +139,9 @@ func failureOfAdmin(e *admin.Error) render.Failure {
 	default:
 		f.Cause = e.Kind.Error()
 	}
+	if e.Code == code.ServiceNotActive && jobs[e.Op] {
+		f.Exit, f.Try = ExitFailed, "server_info shows the versions: this server does not offer it"
+	}
 	if f.Exit == ExitUsage && e.Code != code.OK {
 		f.Exit = ExitFailed // it was sent
 	}
@@ -134,6 +150,13 @@ func failureOfAdmin(e *admin.Error) render.Failure {
 		f.Try = "look whether it happened before repeating"
 	}
 	return f
+}
+
+// jobs are the operations for which "not active" means that this server does not
+// have them, and not that no meta server leads.
+var jobs = map[string]bool{
+	"start-compaction": true, "query-compaction": true, "start-split": true, "query-split": true,
+	"control-split": true, "propose": true, "detect-hotkey": true, "diagnose": true, "start-recovery": true,
 }
 
 func remedy(err error) (exit int, try string) {
@@ -176,3 +199,8 @@ func other(err error, verb string) render.Failure {
 }
 
 func quoted(text string) string { return string(render.AppendQuoted(nil, []byte(text))) }
+
+// isCanceled tells Ctrl-C from a failure.
+func isCanceled(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, client.ErrCanceled)
+}

@@ -3,14 +3,16 @@ package command
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/arionkv/arion/client"
+	"github.com/arionkv/arion/idl/key"
 	"github.com/arionkv/arion/shell/parse"
 	"github.com/arionkv/arion/shell/render"
 )
@@ -20,9 +22,14 @@ import (
 func scanVerbs() []verb {
 	return []verb{
 		{
+			use:     "scan [hash_key]",
+			short:   "walk over a hash key, or over the whole table, with every filter there is",
+			example: "scan user1 --prefix n\nscan --hash_prefix user --contains nam --limit 10\nscan --value_contains Ada --no_value",
+			max:     1, flags: scanFlags, run: runScan, related: []string{"hash_scan", "full_scan", "count_data"},
+		}, {
 			use:     "hash_scan <hash_key> <start_sort_key> <stop_sort_key>",
 			short:   "walk over the records of one hash key, in order",
-			example: "hash_scan log 2024 2025\nhash_scan log \"\" \"\" -s prefix -y 2024- -n 100",
+			example: "hash_scan log 2024 2025\nhash_scan log '' '' -s prefix -y 2024- -n 100",
 			min:     3, max: 3, flags: hashScanFlags, run: runHashScan,
 		}, {
 			use:     "full_scan",
@@ -32,12 +39,12 @@ func scanVerbs() []verb {
 		}, {
 			use:     "count_data",
 			short:   "count the records of the table by walking over them",
-			example: "count_data\ncount_data -d -h prefix -x user",
+			example: "count_data\ncount_data -d -h prefix -x user\ncount_data -a --rate 20000",
 			flags:   countFlags, run: runCountData,
 		}, {
 			use:     "multi_del_range <hash_key> <start_sort_key> <stop_sort_key>",
 			short:   "delete a range of the records of one hash key, in steps",
-			example: "multi_del_range log 2023 2024",
+			example: "multi_del_range log 2023 2024\nmulti_del_range log '' '' -s prefix -y tmp-",
 			min:     3, max: 3, flags: rangeFlags, run: runMultiDelRange,
 		},
 	}
@@ -47,11 +54,20 @@ func hashScanFlags(f *pflag.FlagSet) {
 	rangeFlags(f)
 	valueFlags(f)
 	outputFlags(f)
+	oldScanFlags(f)
 }
 
 func fullScanFlags(f *pflag.FlagSet) {
 	tableFilterFlags(f)
 	outputFlags(f)
+	oldScanFlags(f)
+	f.String("cursor", "", "go on at a cursor that an earlier scan printed")
+}
+
+// oldScanFlags are of the Pegasus shell.
+func oldScanFlags(f *pflag.FlagSet) {
+	f.BoolP("detailed", "d", false, "show the partition of each record")
+	f.StringP("timeout_ms", "t", "", "longest time of one page, in milliseconds")
 }
 
 func tableFilterFlags(f *pflag.FlagSet) {
@@ -79,6 +95,9 @@ func countFlags(f *pflag.FlagSet) {
 	f.BoolP("precise", "c", false, "accepted for old scripts: the count is always precise")
 	f.BoolP("diff_hash_key", "d", false, "count different hash keys as well")
 	f.BoolP("stat_size", "a", false, "add up the sizes of keys and values as well")
+	f.IntP("max_batch_count", "b", 0, "accepted for old scripts")
+	f.StringP("timeout_ms", "t", "", "longest time of one page, in milliseconds")
+	walkFlags(f)
 }
 
 func runHashScan(ctx context.Context, c *call) error {
@@ -114,11 +133,27 @@ func runFullScan(ctx context.Context, c *call) error {
 	}
 	noValue := c.flagOn("no_value")
 	options.NoValue = noValue && passes == nil
-	scanners, err := c.scanners(ctx, options, 1)
+	s, err := c.scanner(ctx, options)
 	if err != nil {
 		return err
 	}
-	return c.show(ctx, scanners[0], passes, noValue)
+	return c.show(ctx, s, passes, noValue)
+}
+
+// scanner walks over the table, or goes on at the cursor of the flag.
+func (c *call) scanner(ctx context.Context, o client.ScanOptions) (*client.Scanner, error) {
+	if cursor := parse.Text(c.flagText("cursor")); cursor != "" {
+		t, err := c.session.table(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return t.ResumeScan(client.Cursor(cursor))
+	}
+	scanners, err := c.scanners(ctx, o, 1)
+	if err != nil {
+		return nil, err
+	}
+	return scanners[0], nil
 }
 
 // scanOptions reads the key filters of a walk over the table.
@@ -186,13 +221,16 @@ var errEnough = errors.New("enough records")
 
 // show prints the records of a scanner that pass, up to max_count.
 func (c *call) show(ctx context.Context, s *client.Scanner, passes func([]byte) bool, noValue bool) error {
-	limit, shown := c.flagInt("max_count"), 0
-	rows := c.openRecords(noValue)
-	err := c.walk(ctx, s, func(row client.Row) error {
+	limit, shown := c.limit(), 0
+	rows, err := c.scanRows(ctx, noValue)
+	if err != nil {
+		return err
+	}
+	err = c.walk(ctx, s, limit, func(row client.Row) error {
 		if passes != nil && !passes(row.Value) {
 			return nil
 		}
-		if err := rows.record(row.HashKey, row.SortKey, row.Value); err != nil {
+		if err := rows(row); err != nil {
 			return err
 		}
 		if shown++; shown == limit {
@@ -202,21 +240,78 @@ func (c *call) show(ctx context.Context, s *client.Scanner, passes func([]byte) 
 	})
 	complete := !errors.Is(err, errEnough)
 	if err != nil && complete {
-		return err
+		return &stopped{err: err, cursor: s.Cursor(), verb: c.verb}
 	}
-	return c.done(render.Summary{
+	summary := render.Summary{
 		Text:   fmt.Sprintf("%d key-value pairs got.", shown),
 		Fields: []render.Field{{Name: "completed", Value: complete}},
+	}
+	if !complete && c.flags.Lookup("cursor") != nil {
+		cursor := string(s.Cursor())
+		summary.Fields = append(summary.Fields, render.Field{Name: "cursor", Value: cursor})
+		c.say("cursor: %s", cursor)
+	}
+	return c.done(summary)
+}
+
+// stopped is an error of a scan that can go on where it stood.
+type stopped struct {
+	err    error
+	cursor client.Cursor
+	verb   string
+}
+
+func (e *stopped) Error() string { return e.err.Error() }
+
+// Unwrap gives the cause.
+func (e *stopped) Unwrap() error { return e.err }
+
+func (e *stopped) advise(f render.Failure) render.Failure {
+	f.Try = fmt.Sprintf("go on with %s --cursor %s", e.verb, e.cursor)
+	return f
+}
+
+// scanRows opens the result and gives what prints a record.
+func (c *call) scanRows(ctx context.Context, noValue bool) (func(client.Row) error, error) {
+	if !c.flagOn("detailed") {
+		rows := c.openRecords(noValue)
+		return func(row client.Row) error { return rows.record(row.HashKey, row.SortKey, row.Value) }, nil
+	}
+	t, err := c.session.table(ctx)
+	if err != nil {
+		return nil, err
+	}
+	count, err := t.Partitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := c.open(render.Columns("partition", "hash_key", "sort_key", "value", "expires"), func(p *render.Printer, row []any) string {
+		return fmt.Sprintf("[%s] %s : %s => %s (expires %s)", p.Text(row[0]), p.Text(row[1]), p.Text(row[2]), p.Text(row[3]), p.Text(row[4]))
 	})
+	return func(row client.Row) error {
+		value := any(render.Bytes(row.Value))
+		if noValue {
+			value = nil
+		}
+		index := key.PartitionIndex(key.Hash(row.HashKey, row.SortKey), int32(count))
+		return r.Row(index, render.Bytes(row.HashKey), render.Bytes(row.SortKey), value, moment(row.Expires))
+	}, nil
 }
 
 // walk hands every row of a scanner to f until it gives an error. The session's
 // time limit is that of each page.
-func (c *call) walk(ctx context.Context, s *client.Scanner, f func(client.Row) error) error {
+func (c *call) walk(ctx context.Context, s *client.Scanner, limit int, f func(client.Row) error) error {
 	defer s.Close()
+	timeout := c.session.Timeout
+	if text := parse.Text(c.flagText("timeout_ms")); text != "" {
+		var err error
+		if timeout, err = parseDuration(text); err != nil {
+			return err
+		}
+	}
 	for {
-		pageCtx, cancel := context.WithTimeout(ctx, c.session.Timeout)
-		rows, err := s.NextPage(pageCtx)
+		pageCtx, cancel := context.WithTimeout(ctx, timeout)
+		rows, err := s.NextPageOf(pageCtx, pageLimit(limit))
 		cancel()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -232,82 +327,80 @@ func (c *call) walk(ctx context.Context, s *client.Scanner, f func(client.Row) e
 	}
 }
 
+// pageLimit keeps a scan that stops early from being ahead of its cursor: what was
+// taken counts as delivered.
+func pageLimit(limit int) int {
+	if limit > 0 {
+		return 1
+	}
+	return 0
+}
+
 // countLanes is how many partitions are walked side by side: enough to keep a
 // small cluster busy, few enough to leave it room for others.
 const countLanes = 4
 
 // totals is what count_data counts.
-type totals struct{ records, hashKeys, keyBytes, valueBytes int64 }
-
-func (t *totals) add(o totals) {
-	t.records += o.records
-	t.hashKeys += o.hashKeys
-	t.keyBytes += o.keyBytes
-	t.valueBytes += o.valueBytes
-}
+type totals struct{ Records, HashKeys, KeyBytes, ValueBytes int64 }
 
 func runCountData(ctx context.Context, c *call) error {
 	options, err := c.scanOptions()
 	if err != nil {
 		return err
 	}
-	passes, err := c.valueFilter()
+	options.NoValue = !c.flags.Changed("value_filter_type") && !c.flagOn("stat_size")
+	w, err := c.newWalk(ctx, options)
 	if err != nil {
-		return err
-	}
-	options.NoValue = passes == nil && !c.flagOn("stat_size")
-	scanners, err := c.scanners(ctx, options, countLanes)
-	if err != nil {
-		return err
-	}
-	parts := make([]totals, len(scanners))
-	group, ctx := errgroup.WithContext(ctx)
-	for i, s := range scanners {
-		group.Go(func() error {
-			var err error
-			parts[i], err = c.count(ctx, s, passes)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
 		return err
 	}
 	var sum totals
-	for _, part := range parts {
-		sum.add(part)
+	if w.state.Extra != nil { // of the run that this one goes on with
+		if err := json.Unmarshal(w.state.Extra, &sum); err != nil {
+			return usagef("--resume: the file to resume from is of no count")
+		}
+	}
+	var mu sync.Mutex
+	last := map[uint64][]byte{} // by partition: records of one hash key are neighbours there
+	err = w.run(ctx, func(_ context.Context, rows []client.Row) error {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, row := range rows {
+			sum.count(row, last, uint64(len(w.state.Cursors)))
+		}
+		extra, err := json.Marshal(sum)
+		w.mu.Lock()
+		w.state.Extra = extra
+		w.mu.Unlock()
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	return c.showTotals(sum)
 }
 
-func (c *call) count(ctx context.Context, s *client.Scanner, passes func([]byte) bool) (totals, error) {
-	var t totals
-	var last []byte
-	err := c.walk(ctx, s, func(row client.Row) error {
-		if passes != nil && !passes(row.Value) {
-			return nil
-		}
-		// Records of one hash key are neighbours within their partition.
-		if t.records == 0 || !bytes.Equal(last, row.HashKey) {
-			t.hashKeys++
-			last = row.HashKey
-		}
-		t.records++
-		t.keyBytes += int64(len(row.HashKey) + len(row.SortKey))
-		t.valueBytes += int64(len(row.Value))
-		return nil
-	})
-	return t, err
+// count adds a record. A hash key is new when the last one of its partition was
+// another.
+func (t *totals) count(row client.Row, last map[uint64][]byte, partitions uint64) {
+	partition := key.Hash(row.HashKey, nil) % max(1, partitions)
+	if before, ok := last[partition]; !ok || !bytes.Equal(before, row.HashKey) {
+		t.HashKeys++
+		last[partition] = row.HashKey
+	}
+	t.Records++
+	t.KeyBytes += int64(len(row.HashKey) + len(row.SortKey))
+	t.ValueBytes += int64(len(row.Value))
 }
 
 func (c *call) showTotals(t totals) error {
 	p := c.properties()
-	p.add("count", t.records)
+	p.add("count", t.Records)
 	if c.flagOn("diff_hash_key") {
-		p.add("hash_key_count", t.hashKeys)
+		p.add("hash_key_count", t.HashKeys)
 	}
 	if c.flagOn("stat_size") {
-		p.add("key_bytes", t.keyBytes)
-		p.add("value_bytes", t.valueBytes)
+		p.add("key_bytes", render.Size(t.KeyBytes))
+		p.add("value_bytes", render.Size(t.ValueBytes))
 	}
 	return p.done()
 }

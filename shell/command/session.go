@@ -13,6 +13,7 @@ import (
 
 	"github.com/arionkv/arion/client"
 	"github.com/arionkv/arion/shell/parse"
+	"github.com/arionkv/arion/shell/profile"
 	"github.com/arionkv/arion/shell/render"
 )
 
@@ -28,12 +29,24 @@ type Session struct {
 	Printer *render.Printer
 	Stdin   io.Reader // what the argument - reads; nil = the terminal is the script
 	Version string
+	// Interactive: a person types, and administration is read-only until Enabled.
+	Interactive bool
+	Enabled     bool
+	Yes         bool // changes need no confirmation
+	Profile     *profile.Profile
+	Profiles    profile.Store
+	Origins     Origins // where the settings come from
 	// More reads one more line for a command that asks for it. io.EOF ends.
 	More func(prompt string) (string, error)
 
 	client *client.Client
 	last   lastCall
+	names  names
 	quit   bool
+	// What timeout and escape_all choose. The flags of a command are for the command
+	// alone, so these take effect once it is over.
+	setTimeout time.Duration
+	setBytes   *render.ByteForm
 }
 
 // lastCall remembers where the latest call on a record went, for the footer. It
@@ -70,15 +83,50 @@ func (s *Session) Close() {
 // Run executes one command and prints its result. It gives the exit status of
 // the command; see Exit… for the meanings.
 func (s *Session) Run(ctx context.Context, words []parse.Word) int {
-	inv := &invocation{session: s, begin: time.Now(), verb: words[0].Text}
-	root := newTree(inv)
-	args := parse.Args(words)
-	args[0] = words[0].Text // a verb may be quoted as well
-	root.SetArgs(args)
-	if err := root.ExecuteContext(ctx); err != nil {
-		return inv.fail(err, suggestion(root, words[0].Text))
+	texts := make([]string, len(words))
+	for i, w := range words {
+		texts[i] = w.Text
 	}
+	inv := &invocation{session: s, begin: time.Now(), verb: texts[0]}
+	v, used := find(texts)
+	switch {
+	case v == nil:
+		return inv.fail(unknownVerb(texts))
+	case wantsHelp(words[used:]):
+		inv.explain(v)
+		return ExitOK
+	}
+	inv.verb = v.name()
+	cmd := newCommand(inv, v)
+	cmd.SetArgs(parse.Args(words[used:]))
+	if err := cmd.ExecuteContext(ctx); err != nil {
+		return inv.fail(err)
+	}
+	s.settle()
 	return inv.exit
+}
+
+// settle applies what a session verb has chosen.
+func (s *Session) settle() {
+	if s.setTimeout > 0 {
+		s.Timeout, s.setTimeout = s.setTimeout, 0
+		s.Origins.set("timeout", "timeout")
+	}
+	if s.setBytes != nil {
+		s.Printer.Bytes, s.setBytes = *s.setBytes, nil
+		s.Origins.set("bytes", "escape_all")
+	}
+}
+
+func unknownVerb(words []string) error {
+	what := "there is no command " + quoted(words[0])
+	if len(under(words[0])) > 0 && len(words) > 1 {
+		what = "there is no command " + quoted(words[0]+" "+words[1])
+	}
+	if reason := absent[words[0]]; reason != "" {
+		return &usageError{text: what, try: reason}
+	}
+	return &usageError{text: what, try: suggestion(words)}
 }
 
 // connect opens the client at first use, so that help and mistakes need no
@@ -90,12 +138,36 @@ func (s *Session) connect(ctx context.Context) (*client.Client, error) {
 	if len(s.Metas) == 0 {
 		return nil, usagef("no meta server given; start the shell with --meta HOST:PORT")
 	}
-	c, err := client.Open(ctx, s.Metas, client.WithHooks(&s.last))
+	c, err := s.open(ctx, s.Metas)
 	if err != nil {
 		return nil, err
 	}
 	s.client = c
 	return c, nil
+}
+
+// open connects to a cluster; the caller closes what it gives.
+func (s *Session) open(ctx context.Context, metas []string) (*client.Client, error) {
+	options, err := security(ctx, s.Profile)
+	if err != nil {
+		return nil, usagef(err.Error())
+	}
+	options = append(options, client.WithHooks(&s.last))
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	return client.Open(ctx, metas, options...)
+}
+
+// security gives the options of a profile; none is a profile without any.
+func security(ctx context.Context, p *profile.Profile) ([]client.Option, error) {
+	if p == nil {
+		return nil, nil
+	}
+	config, err := p.TLS.Config(ctx)
+	if err != nil || config == nil {
+		return nil, err
+	}
+	return []client.Option{client.WithTLS(config)}, nil
 }
 
 // table is the current table.
@@ -134,11 +206,12 @@ func isUsage(err error) bool {
 // is about, perhaps with a caret below.
 func (s *Session) Complain(what, shown string) int {
 	f := render.Failure{What: what, Code: "USAGE", Cause: shown, Exit: ExitUsage}
-	if s.Printer.Format == render.Table {
+	people := s.Printer.Format != render.JSON && s.Printer.Format != render.JSONL
+	if people {
 		f.Cause = ""
 	}
 	_ = s.Printer.Begin(render.Shape{}).Fail(f, 0)
-	if s.Printer.Format == render.Table && shown != "" {
+	if people && shown != "" {
 		fmt.Fprintln(s.Printer.Err, "  "+strings.ReplaceAll(shown, "\n", "\n  "))
 	}
 	return f.Exit

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/arionkv/arion/client/admin"
 	"github.com/arionkv/arion/idl/key"
@@ -14,24 +13,43 @@ import (
 
 func sessionVerbs() []verb {
 	return []verb{
+		helpVerb(),
 		{
 			use: "use [table]", short: "choose the table that record commands work on, or show it",
-			example: "use temp", max: 1, run: runUse,
+			example: "use temp\nuse", max: 1, run: runUse, local: true,
+		}, {
+			use: "enable", short: "allow commands that administer, until disable or exit",
+			example: "enable\nenable; disable", run: runEnable, local: true, related: []string{"disable"},
+		}, {
+			use: "disable", short: "make administration read-only again",
+			example: "disable\nenable; disable", run: runDisable, local: true,
 		}, {
 			use: "timeout [milliseconds]", short: "set or show how long a command may take",
-			example: "timeout 10000", max: 1, run: runTimeout,
+			example: "timeout 10000\ntimeout", max: 1, run: runTimeout, local: true,
 		}, {
 			use: "escape_all [true|false]", short: "set or show whether every byte is printed as \\xHH",
-			max: 1, run: runEscapeAll,
+			example: "escape_all true\nescape_all false", max: 1, run: runEscapeAll, local: true,
 		}, {
-			use: "hash <hash_key> <sort_key>", short: "show the hash of a key and the partition it is in",
-			example: "hash user1 name", min: 2, max: 2, run: runHash,
+			use: "hash <hash_key> [sort_key]", short: "show the hash of a key and the partition it is in",
+			example: "hash user1 name\npartition_index user1", aliases: []string{"partition_index"}, min: 1, max: 2, run: runHash,
 		}, {
-			use: "version", short: "show the version", run: runVersion,
+			use: "version", short: "show the version",
+			example: "version\nversion -o json", run: runVersion, local: true,
 		}, {
-			use: "exit", short: "leave the shell", aliases: []string{"quit"}, run: runExit,
+			use: "exit", short: "leave the shell",
+			example: "exit\nquit", aliases: []string{"quit"}, run: runExit, local: true,
 		},
 	}
+}
+
+func runEnable(_ context.Context, c *call) error {
+	c.session.Enabled = true
+	return c.ok()
+}
+
+func runDisable(_ context.Context, c *call) error {
+	c.session.Enabled = false
+	return c.ok()
 }
 
 // runUse does not ask whether the table exists: the first command on it does,
@@ -44,6 +62,7 @@ func runUse(_ context.Context, c *call) error {
 		return c.value("table", c.session.Table)
 	}
 	c.session.Table = c.text(0)
+	c.session.Origins.set("table", "use")
 	return c.ok()
 }
 
@@ -51,34 +70,38 @@ func runTimeout(_ context.Context, c *call) error {
 	if len(c.args) == 0 {
 		return c.value("timeout_ms", c.session.Timeout.Milliseconds())
 	}
-	ms, err := strconv.Atoi(c.text(0))
-	if err != nil || ms < 1 {
-		return usagef(fmt.Sprintf("%q is not a number of milliseconds", c.text(0)))
+	d, err := parseDuration(c.text(0))
+	if err != nil {
+		return err
 	}
-	c.session.Timeout = time.Duration(ms) * time.Millisecond
+	c.session.setTimeout = d
 	return c.ok()
 }
 
 func runEscapeAll(_ context.Context, c *call) error {
-	p := c.session.Printer
 	if len(c.args) == 0 {
-		return c.value("escape_all", p.Bytes == render.EscapeAll)
+		return c.value("escape_all", c.session.Printer.Bytes == render.EscapeAll)
 	}
 	on, err := strconv.ParseBool(c.text(0))
 	if err != nil {
 		return usagef(fmt.Sprintf("%q is neither true nor false", c.text(0)))
 	}
-	p.Bytes = render.Quoted
+	form := render.Quoted
 	if on {
-		p.Bytes = render.EscapeAll
+		form = render.EscapeAll
 	}
+	c.session.setBytes = &form
 	return c.ok()
 }
 
 func runHash(ctx context.Context, c *call) error {
-	hashKey, sortKey, err := c.hashAndSort()
+	words, err := c.keys(0)
 	if err != nil {
 		return err
+	}
+	hashKey, sortKey := words[0], []byte(nil)
+	if len(words) > 1 {
+		sortKey = words[1]
 	}
 	hash := key.Hash(hashKey, sortKey)
 	properties := c.properties()
@@ -133,6 +156,7 @@ type properties struct {
 	c      *call
 	names  []string
 	values []any
+	local  bool // no server was asked
 }
 
 func (c *call) properties() *properties { return &properties{c: c} }
@@ -157,5 +181,5 @@ func (p *properties) done() error {
 	if err := p.c.result.Row(p.values...); err != nil {
 		return err
 	}
-	return p.c.done(render.Summary{})
+	return p.c.done(render.Summary{Local: p.local})
 }

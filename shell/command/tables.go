@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,29 +23,52 @@ const createTimeout = time.Minute
 func tableVerbs() []verb {
 	return []verb{
 		{
-			use: "ls", short: "list the tables",
-			example: "ls\nls -s all",
-			aliases: []string{"list_tables"}, flags: lsFlags, run: runLs,
+			use: "table list", short: "list the tables",
+			example: "table list\nls -s all\ntable list --like '^user' --sort -partitions",
+			aliases: []string{"ls", "list_tables"}, flags: lsFlags, run: runLs,
+			related: []string{"table show", "table stat"},
 		}, {
-			use: "app <table>", short: "show a table; -d with its partitions",
-			example: "app temp -d",
-			aliases: []string{"table"}, min: 1, max: 1, flags: appFlags, run: runApp,
+			use: "table show <table>", short: "show a table; -d with its partitions",
+			example: "table show temp\napp temp -d",
+			aliases: []string{"app"}, min: 1, max: 1, flags: appFlags, run: runApp,
+			related: []string{"table partitions", "envs get"},
 		}, {
-			use: "create <table>", short: "create a table and wait until it is complete",
-			example: "create users -p 16\ncreate users -p 8 -r 1 -e default_ttl=86400",
-			min:     1, max: 1, flags: createFlags, run: runCreate,
+			use: "table partitions [table]", short: "show the partitions of a table: leader, followers, term",
+			example: "table partitions temp\ntable partitions temp --sort leader -o csv",
+			aliases: []string{"table_partitions"}, max: 1, run: runPartitions,
 		}, {
-			use: "drop <table>", short: "drop a table; it can be recalled for a while",
-			example: "drop users\ndrop users -r 3600",
-			min:     1, max: 1, flags: dropFlags, run: runDrop,
+			use: "table create <table>", short: "create a table and wait until it is complete",
+			example: "table create users -p 16\ncreate accounts -p 8 -r 1 -e default_ttl=86400",
+			aliases: []string{"create"}, min: 1, max: 1, flags: createFlags, run: runCreate, changes: true,
 		}, {
-			use: "recall <table_id> [new_name]", short: "bring a dropped table back",
-			example: "ls -s dropped; recall 3",
-			min:     1, max: 2, run: runRecall,
+			use: "table drop <table>", short: "drop a table; it can be recalled for a while",
+			example: "table drop users --dry-run\ndrop users -r 3600",
+			aliases: []string{"drop"}, min: 1, max: 1, flags: dropFlags, run: runDrop, changes: true,
+			related: []string{"table recall"},
 		}, {
-			use: "rename <table> <new_name>", short: "rename a table",
-			example: "rename users accounts",
-			min:     2, max: 2, run: runRename,
+			use: "table recall <table_id> [new_name]", short: "bring a dropped table back",
+			example: "table list -s dropped\nrecall 3 users --dry-run",
+			aliases: []string{"recall"}, min: 1, max: 2, run: runRecall, changes: true,
+		}, {
+			use: "table rename <table> <new_name>", short: "rename a table",
+			example: "rename users accounts --dry-run\ntable rename accounts users --dry-run",
+			aliases: []string{"rename"}, min: 2, max: 2, run: runRename, changes: true,
+		}, {
+			use: "table replicas <table> [count]", short: "show or change how many replicas a table has",
+			example: "table replicas temp\nset_replica_count temp 3 --dry-run",
+			aliases: []string{"get_replica_count", "set_replica_count"}, min: 1, max: 2, run: runReplicaCount, changes: true,
+		}, {
+			use: "table idempotent <table> [true|false]", short: "show or change whether atomic writes are logged as plain ones",
+			example: "table idempotent temp\ntable idempotent temp true --dry-run",
+			aliases: []string{"get_atomic_idempotent"}, min: 1, max: 2, run: runIdempotent, changes: true,
+		}, {
+			use: "enable_atomic_idempotent <table>", short: "the same as table idempotent <table> true",
+			example: "enable_atomic_idempotent temp --dry-run",
+			min:     1, max: 1, run: runIdempotentOn, changes: true,
+		}, {
+			use: "disable_atomic_idempotent <table>", short: "the same as table idempotent <table> false",
+			example: "disable_atomic_idempotent temp --dry-run",
+			min:     1, max: 1, run: runIdempotentOff, changes: true,
 		},
 	}
 }
@@ -52,6 +76,11 @@ func tableVerbs() []verb {
 func lsFlags(f *pflag.FlagSet) {
 	f.StringP("status", "s", "available", "all, available, creating, dropping or dropped")
 	f.BoolP("all", "a", false, "the same as -s all")
+	f.Bool("drop", false, "the same as -s dropped")
+	f.BoolP("detailed", "d", false, "count the partitions that are not whole")
+	f.StringP("app_name_pattern", "p", "", "tables whose name matches")
+	f.StringP("match_type", "m", "all", "all, exact, anywhere, prefix or postfix")
+	f.BoolP("json", "j", false, "the same as -o json")
 }
 
 var tableStates = map[string]admin.Status{
@@ -67,24 +96,100 @@ func runLs(ctx context.Context, c *call) error {
 	if c.flagOn("all") {
 		name = "all"
 	}
+	if c.flagOn("drop") {
+		name = "dropped"
+	}
 	status, ok := tableStates[name]
 	if !ok {
 		return usagef(fmt.Sprintf("--status is %q; known are all, available, creating, dropping and dropped", name))
+	}
+	matches, err := c.nameFilter()
+	if err != nil {
+		return err
 	}
 	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
 		tables, err := a.ListTables(ctx, status)
 		if err != nil {
 			return err
 		}
-		r := c.open(render.Columns("table_id", "table", "status", "partitions", "replicas", "envs", "created", "dropped"), nil)
+		tables = slices.DeleteFunc(tables, func(t admin.Table) bool { return !matches(t.Name) })
+		if c.flagOn("detailed") {
+			return c.showHealth(ctx, a, tables)
+		}
+		r := c.open(render.Columns("table_id", "table", "status", "partitions", "replicas", "envs", "created", "dropped", "+recall_until", "+atomic_idempotent"), nil)
 		for _, t := range tables {
-			err := r.Row(t.ID, t.Name, t.Status.String(), t.Partitions, t.Replicas, len(t.Envs), moment(t.Created), moment(t.Dropped))
+			err := r.Row(t.ID, t.Name, t.Status.String(), t.Partitions, t.Replicas, len(t.Envs),
+				moment(t.Created), moment(t.Dropped), moment(t.Purged), t.AtomicIdempotent)
 			if err != nil {
 				return err
 			}
 		}
 		return c.done(render.Summary{})
 	})
+}
+
+// nameFilter reads -p and -m.
+func (c *call) nameFilter() (func(string) bool, error) {
+	pattern := parse.Text(c.flagText("app_name_pattern"))
+	switch kind := parse.Text(c.flagText("match_type")); kind {
+	case "all":
+		return func(string) bool { return true }, nil
+	case "exact":
+		return func(name string) bool { return name == pattern }, nil
+	case "anywhere":
+		return func(name string) bool { return strings.Contains(name, pattern) }, nil
+	case "prefix":
+		return func(name string) bool { return strings.HasPrefix(name, pattern) }, nil
+	case "postfix":
+		return func(name string) bool { return strings.HasSuffix(name, pattern) }, nil
+	default:
+		return nil, usagef(fmt.Sprintf("--match_type is %q; known are all, exact, anywhere, prefix and postfix", kind))
+	}
+}
+
+// showHealth counts, for each table, the partitions that miss something.
+func (c *call) showHealth(ctx context.Context, a *admin.Admin, tables []admin.Table) error {
+	r := c.open(render.Columns("table_id", "table", "partitions", "fully_healthy", "unhealthy", "write_unhealthy", "read_unhealthy"), nil)
+	sick := 0
+	for _, t := range tables {
+		if t.Status != admin.StatusAvailable {
+			continue
+		}
+		routing, err := a.QueryTable(ctx, t.Name)
+		if err != nil {
+			return err
+		}
+		whole, writable, readable := health(routing)
+		count := len(routing.Partitions)
+		if whole < count {
+			sick++
+		}
+		if err := r.Row(t.ID, t.Name, count, whole, count-whole, count-writable, count-readable); err != nil {
+			return err
+		}
+	}
+	return c.done(render.Summary{
+		Text:   fmt.Sprintf("%d tables, %d not fully healthy", len(tables), sick),
+		Fields: []render.Field{{Name: "unhealthy_tables", Value: sick}},
+	})
+}
+
+// health counts the partitions with all replicas, with a leader and a majority,
+// and with a leader.
+func health(r admin.Routing) (whole, writable, readable int) {
+	for _, p := range r.Partitions {
+		if p.Leader == "" {
+			continue
+		}
+		readable++
+		if len(p.Followers)+1 > p.Replicas/2 {
+			writable++
+		}
+		if len(p.Followers)+1 >= p.Replicas {
+			whole++
+		}
+	}
+	return whole, writable, readable
 }
 
 // moment is a time, nothing when there is none.
@@ -118,6 +223,23 @@ func runApp(ctx context.Context, c *call) error {
 		p.add("created", moment(t.Created))
 		return p.done()
 	})
+}
+
+func runPartitions(ctx context.Context, c *call) error {
+	table, err := c.tableArgument(0)
+	if err != nil {
+		return err
+	}
+	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error { return c.partitions(ctx, a, table) })
+}
+
+// tableArgument is argument n, or the table in use.
+func (c *call) tableArgument(n int) (string, error) {
+	table := c.optional(n, c.session.Table)
+	if table == "" {
+		return "", usagef("no table is in use; say: use <table>, or name one")
+	}
+	return table, nil
 }
 
 func (c *call) partitions(ctx context.Context, a *admin.Admin, table string) error {
@@ -166,6 +288,10 @@ func runCreate(ctx context.Context, c *call) error {
 		return err
 	}
 	name := c.text(0)
+	act := fmt.Sprintf("create table %s with %d partitions of %d replicas", quoted(name), c.flagInt("partition_count"), c.flagInt("replica_count"))
+	if allowed, err := c.proceed(plan{act: act}); !allowed {
+		return err
+	}
 	return c.administerFor(ctx, createTimeout, func(ctx context.Context, a *admin.Admin) error {
 		id, err := a.CreateTable(ctx, name, admin.CreateOptions{
 			Partitions: c.flagInt("partition_count"), Replicas: c.flagInt("replica_count"),
@@ -209,7 +335,18 @@ func runDrop(ctx context.Context, c *call) error {
 		return usagef("--reserve_seconds is below 0")
 	}
 	options := admin.DropOptions{Reserve: time.Duration(reserve) * time.Second, FailIfMissing: true}
-	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+	look := func(ctx context.Context, a *admin.Admin) (plan, error) {
+		t, err := a.GetTable(ctx, c.text(0))
+		if err != nil {
+			return plan{}, err
+		}
+		left := "it can be recalled for 7 days"
+		if reserve > 0 {
+			left = "it can be recalled for " + options.Reserve.String()
+		}
+		return plan{act: "drop table " + quoted(t.Name), radius: radius(ctx, a, t) + "; " + left, object: t.Name}, nil
+	}
+	return c.change(ctx, look, func(ctx context.Context, a *admin.Admin) error {
 		if err := a.DropTable(ctx, c.text(0), options); err != nil {
 			return err
 		}
@@ -221,6 +358,9 @@ func runRecall(ctx context.Context, c *call) error {
 	id, err := strconv.ParseInt(c.text(0), 10, 32)
 	if err != nil {
 		return usagef(fmt.Sprintf("table id is %q, not a number; ls -s dropped shows it", c.text(0)))
+	}
+	if allowed, err := c.proceed(plan{act: fmt.Sprintf("bring table %d back", id)}); !allowed {
+		return err
 	}
 	return c.administerFor(ctx, createTimeout, func(ctx context.Context, a *admin.Admin) error {
 		t, err := a.RecallTable(ctx, int32(id), c.optional(1, ""))
@@ -238,6 +378,10 @@ func runRecall(ctx context.Context, c *call) error {
 }
 
 func runRename(ctx context.Context, c *call) error {
+	act := fmt.Sprintf("rename table %s to %s", quoted(c.text(0)), quoted(c.text(1)))
+	if allowed, err := c.proceed(plan{act: act, radius: "clients that use the old name fail", object: c.text(0)}); !allowed {
+		return err
+	}
 	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
 		if err := a.RenameTable(ctx, c.text(0), c.text(1)); err != nil {
 			return err

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -12,111 +11,54 @@ import (
 	"github.com/arionkv/arion/shell/parse"
 )
 
-// verb describes one command. Its flags follow the Pegasus shell; a dash in a
-// name works for an underscore.
-type verb struct {
-	use     string // "get <hash_key> <sort_key>"
-	short   string
-	example string
-	aliases []string
-	min     int // positional arguments
-	max     int // unlimited when below min
-	flags   func(*pflag.FlagSet)
-	run     func(ctx context.Context, c *call) error
-}
-
-const unlimited = -1
-
-// group is a heading of the help.
-type group struct {
-	title string
-	verbs []verb
-}
-
-func groups() []group {
-	return []group{
-		{"Records", append(append(recordVerbs(), multiVerbs()...), checkVerbs()...)},
-		{"Scans", scanVerbs()},
-		{"Tables", append(tableVerbs(), envVerbs()...)},
-		{"Cluster", clusterVerbs()},
-		{"Session", sessionVerbs()},
-	}
-}
-
-// Names lists every verb, for completion.
-func Names() []string {
-	names := []string{"help"}
-	for _, g := range groups() {
-		for _, v := range g.verbs {
-			name, _, _ := strings.Cut(v.use, " ")
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// Usage gives the synopsis of a verb, empty when there is none.
-func Usage(name string) string {
-	for _, g := range groups() {
-		for _, v := range g.verbs {
-			if first, _, _ := strings.Cut(v.use, " "); first == name {
-				return v.use
-			}
-		}
-	}
-	return ""
-}
-
-// newTree builds the commands for one invocation. Flags keep what was parsed
-// into them, so a tree serves once; building it takes well under a millisecond.
-func newTree(inv *invocation) *cobra.Command {
-	root := &cobra.Command{Use: "", SilenceUsage: true, SilenceErrors: true}
-	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetOut(inv.session.Printer.Out)
-	root.SetErr(inv.session.Printer.Err)
-	root.SetHelpFunc(printHelp)
-	for _, g := range groups() {
-		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
-		for _, v := range g.verbs {
-			root.AddCommand(newCommand(inv, g.title, v))
-		}
-	}
-	root.SetHelpCommandGroupID("Session")
-	return root
-}
-
-func newCommand(inv *invocation, title string, v verb) *cobra.Command {
+// newCommand builds the cobra command of one verb for one invocation. Flags keep
+// what was parsed into them, so it serves once.
+func newCommand(inv *invocation, v *verb) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: v.use, Short: v.short, Example: v.example, Aliases: v.aliases,
-		GroupID: title, DisableFlagsInUseLine: true,
+		Use: v.use, Short: v.short, Example: v.example,
+		SilenceUsage: true, SilenceErrors: true, DisableFlagsInUseLine: true,
 	}
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.SetOut(inv.session.Printer.Out)
+	cmd.SetErr(inv.session.Printer.Err)
+	cmd.SetHelpFunc(func(*cobra.Command, []string) { inv.explain(v) })
 	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.SetNormalizeFunc(underscores)
-	if v.flags != nil {
-		v.flags(flags)
-	}
-	if flags.ShorthandLookup("h") == nil {
-		flags.BoolP("help", "h", false, "show this help")
-	} else {
-		flags.Bool("help", false, "show this help")
-	}
+	v.addFlags(flags)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return &usageError{text: parse.Text(strings.ReplaceAll(err.Error(), "\x00", "")), try: "usage: " + v.use}
 	})
 	cmd.Args = func(_ *cobra.Command, args []string) error { return v.checkArgs(args) }
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		inv.verb = cmd.Name()
+		restore, err := inv.override(flags)
+		if err != nil {
+			return err
+		}
+		defer restore()
 		return v.run(cmd.Context(), &call{invocation: inv, args: args, flags: flags})
 	}
 	return cmd
+}
+
+// addFlags enters the flags of the verb, those of all verbs, and help.
+func (v *verb) addFlags(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	flags.SetNormalizeFunc(underscores)
+	if v.flags != nil {
+		v.flags(flags)
+	}
+	addCommonFlags(flags, v)
+	if flags.ShorthandLookup("h") == nil {
+		flags.BoolP("help", "h", false, "show this help")
+	} else {
+		flags.Bool("help", false, "show this help")
+	}
 }
 
 func underscores(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(strings.ReplaceAll(name, "-", "_"))
 }
 
-func (v verb) checkArgs(args []string) error {
+func (v *verb) checkArgs(args []string) error {
 	switch {
 	case len(args) < v.min:
 		return &usageError{text: plural(v.min-len(args)) + " missing", try: "usage: " + v.use}
@@ -133,39 +75,80 @@ func plural(arguments int) string {
 	return strconv.Itoa(arguments) + " arguments are"
 }
 
-// suggestion is the advice for a verb that does not exist.
-func suggestion(root *cobra.Command, name string) string {
-	root.SuggestionsMinimumDistance = 2
-	if near := root.SuggestionsFor(name); len(near) > 0 {
-		return "did you mean: " + strings.Join(near, ", ")
-	}
-	return "help lists the commands"
-}
-
-func printHelp(cmd *cobra.Command, _ []string) {
-	out := cmd.OutOrStdout()
-	if cmd.HasParent() {
-		fmt.Fprintf(out, "usage: %s\n  %s\n", cmd.Use, cmd.Short)
-		if len(cmd.Aliases) > 0 {
-			fmt.Fprintf(out, "also: %s\n", strings.Join(cmd.Aliases, ", "))
+// Tree gives the verbs as commands of cobra: `arion table list` on the command
+// line of the system, with its help and shell completion. run gets the words that
+// followed, flags included.
+func Tree(run func(words []string) error, complete func(words []string, last string) []string) []*cobra.Command {
+	var roots []*cobra.Command
+	byPath := map[string]*cobra.Command{}
+	add := func(path string, v *verb, hidden bool) {
+		parent, name := "", path
+		if i := strings.LastIndexByte(path, ' '); i >= 0 {
+			parent, name = path[:i], path[i+1:]
 		}
-		fmt.Fprintf(out, "\nflags:\n%s", cmd.LocalFlags().FlagUsages())
-		if cmd.Example != "" {
-			fmt.Fprintf(out, "\nexamples:\n%s\n", indent(cmd.Example))
+		cmd := byPath[path]
+		if cmd == nil {
+			cmd = &cobra.Command{Use: name}
+			byPath[path] = cmd
+			if parent == "" {
+				roots = append(roots, cmd)
+			} else {
+				byPath[parent].AddCommand(cmd)
+			}
 		}
-		return
+		attach(cmd, path, v, hidden, run, complete)
 	}
-	for _, g := range cmd.Groups() {
-		fmt.Fprintf(out, "%s\n", g.Title)
-		for _, c := range cmd.Commands() {
-			if c.GroupID == g.ID {
-				fmt.Fprintf(out, "  %-20s %s\n", c.Name(), c.Short)
+	for _, g := range allGroups() {
+		for _, v := range g.verbs {
+			for n, name := range append([]string{v.name()}, v.aliases...) {
+				for i, c := range name { // the nouns above it
+					if c == ' ' && byPath[name[:i]] == nil {
+						add(name[:i], nil, n > 0)
+					}
+				}
+				add(name, v, n > 0)
 			}
 		}
 	}
-	fmt.Fprintln(out, "help <command> tells more. Keys and values: bare, \"with \\x00 escapes\", 'literal', hex:00FF, b64:…, i64:42, file:path")
+	return roots
 }
 
-func indent(text string) string {
-	return "  " + strings.ReplaceAll(text, "\n", "\n  ")
+// attach makes cmd run the verb, or list what is below a noun without one.
+func attach(cmd *cobra.Command, path string, v *verb, hidden bool, run func([]string) error, complete func([]string, string) []string) {
+	cmd.Hidden = hidden && nouns[path] == ""
+	cmd.DisableFlagParsing = true
+	words := strings.Fields(path)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		return run(append(words[:len(words):len(words)], args...))
+	}
+	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, last string) ([]string, cobra.ShellCompDirective) {
+		return complete(append(words[:len(words):len(words)], args...), last), cobra.ShellCompDirectiveNoFileComp
+	}
+	cmd.SetHelpFunc(func(*cobra.Command, []string) { _ = run(append([]string{"help"}, words...)) })
+	switch {
+	case nouns[path] != "":
+		cmd.Short = nouns[path] + ": " + strings.Join(under(path), ", ")
+	case v != nil:
+		cmd.Short = v.short
+	}
+}
+
+// nouns are the first words of two-word names.
+var nouns = map[string]string{
+	"table": "tables", "envs": "settings of a table", "partition": "replicas of a partition", "split": "split a table's partitions",
+	"compact": "manual compaction", "cluster": "the cluster", "node": "replica servers", "ctx": "kept clusters", "config": "settings of the shell",
+	"key": "keys as they are stored",
+}
+
+// verbContext carries the verb that runs another one (watch), so that it cannot
+// run itself.
+type verbContext struct{}
+
+func within(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, verbContext{}, name)
+}
+
+func outer(ctx context.Context) string {
+	name, _ := ctx.Value(verbContext{}).(string)
+	return name
 }

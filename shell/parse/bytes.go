@@ -97,3 +97,32 @@ func readAll(name string, r io.Reader) ([]byte, error) {
 	}
 	return b, err
 }
+
+// Field undoes render.EscapeField, and reads the forms hex: and b64:. A cell of a
+// csv file is no word: quotes and blanks stand for themselves.
+func Field(text string) ([]byte, error) {
+	form, rest, _ := strings.Cut(text, ":")
+	switch form {
+	case "hex":
+		return decoded(hex.DecodeString(rest))(text)
+	case "b64":
+		return decoded(base64.StdEncoding.DecodeString(rest))(text)
+	}
+	if !strings.Contains(text, `\`) {
+		return []byte(text), nil
+	}
+	s := scanner{text: text}
+	var out []byte
+	for s.at < len(s.text) {
+		if s.text[s.at] != '\\' {
+			out = append(out, s.text[s.at])
+			s.at++
+			continue
+		}
+		var err error
+		if out, err = s.escape(out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

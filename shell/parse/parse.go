@@ -40,8 +40,12 @@ type SyntaxError struct {
 func (e *SyntaxError) Error() string { return fmt.Sprintf("%s at byte %d", e.Text, e.At) }
 
 // Line splits text into commands of words. Empty commands are left out.
-func Line(text string) ([][]Word, error) {
-	s := scanner{text: text}
+func Line(text string) ([][]Word, error) { return Expand(text, nil) }
+
+// Expand is Line with variables: ${name} stands for a value, which is taken as it
+// is, but not in single quotes. Without variables nothing is replaced.
+func Expand(text string, variables map[string]string) ([][]Word, error) {
+	s := scanner{text: text, variables: variables}
 	var commands [][]Word
 	for {
 		words, err := s.command()
@@ -59,8 +63,23 @@ func Line(text string) ([][]Word, error) {
 }
 
 type scanner struct {
-	text string
-	at   int
+	text      string
+	at        int
+	variables map[string]string
+}
+
+// variable replaces a ${name} at the present place; ok is false when there is none.
+func (s *scanner) variable(out []byte) (_ []byte, ok bool, err error) {
+	if s.variables == nil || !strings.HasPrefix(s.text[s.at:], "${") {
+		return out, false, nil
+	}
+	name, _, closed := strings.Cut(s.text[s.at+2:], "}")
+	value, known := s.variables[name]
+	if !closed || !known {
+		return out, false, &SyntaxError{At: s.at, Text: "there is no such variable; --var NAME=VALUE sets one"}
+	}
+	s.at += len(name) + len("${}")
+	return append(out, value...), true, nil
 }
 
 // command reads words up to a semicolon, a line end or the end of the text.
@@ -119,8 +138,11 @@ func (s *scanner) word() (Word, error) {
 		case '\\':
 			out, err = s.bareEscape(out)
 		default:
-			out = append(out, c)
-			s.at++
+			var replaced bool
+			if out, replaced, err = s.variable(out); !replaced {
+				out = append(out, c)
+				s.at++
+			}
 		}
 		if err != nil {
 			return Word{}, err
@@ -146,8 +168,15 @@ func (s *scanner) double(out []byte) ([]byte, error) {
 				return nil, err
 			}
 		default:
-			out = append(out, c)
-			s.at++
+			var replaced bool
+			var err error
+			if out, replaced, err = s.variable(out); err != nil {
+				return nil, err
+			}
+			if !replaced {
+				out = append(out, c)
+				s.at++
+			}
 		}
 	}
 	return nil, ErrIncomplete

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -63,6 +64,20 @@ func AppendQuoted(dst, b []byte) []byte {
 		b = b[size:]
 	}
 	return append(dst, '"')
+}
+
+// EscapeField writes b for a cell of a table without quotes: printable UTF-8 as it
+// is, the rest and the backslash as escapes. parse.Field undoes it.
+func EscapeField(b []byte, all bool) string {
+	if all {
+		return string(appendHexEscapes(nil, b))
+	}
+	quoted := AppendQuoted(nil, b)
+	text := strings.ReplaceAll(string(quoted[1:len(quoted)-1]), `\"`, `"`)
+	if form, _, ok := strings.Cut(text, ":"); ok && (form == "hex" || form == "b64") {
+		return string(appendHexEscapes(nil, b[:1])) + text[1:] // text, not a form
+	}
+	return text
 }
 
 func appendEscapedAll(dst, b []byte) []byte {

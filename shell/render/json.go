@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"math"
 	"time"
 	"unicode/utf8"
 )
@@ -27,11 +28,7 @@ func (r *jsonResult) Row(values ...any) error {
 		buf = append(buf, ',')
 	}
 	r.count++
-	buf = append(buf, '{')
-	for i, value := range values {
-		buf = appendMember(buf, r.shape.Columns[i].Name, value)
-	}
-	_, err := r.p.Out.Write(append(buf, '}'))
+	_, err := r.p.Out.Write(appendObject(buf, r.shape.Columns, values))
 	return err
 }
 
@@ -45,8 +42,9 @@ func (r *jsonResult) open(buf []byte) []byte {
 	return append(buf, `,"rows":[`...)
 }
 
-func (r *jsonResult) Done(s Summary) error {
-	buf := r.closeRows()
+func (r *jsonResult) Done(s Summary) error { return r.summary(r.closeRows(), s) }
+
+func (r *jsonResult) summary(buf []byte, s Summary) error {
 	code := s.Code
 	if code == "" {
 		code = "OK"
@@ -61,7 +59,10 @@ func (r *jsonResult) Done(s Summary) error {
 }
 
 func (r *jsonResult) Fail(f Failure, took time.Duration) error {
-	buf := r.closeRows()
+	return r.failure(r.closeRows(), f, took)
+}
+
+func (r *jsonResult) failure(buf []byte, f Failure, took time.Duration) error {
 	buf = appendMember(buf, "ok", false)
 	buf = appendMember(buf, "code", f.Code)
 	buf = appendElapsed(buf, took)
@@ -134,6 +135,10 @@ func jsonValue(value any) any {
 		if v == nil {
 			return []string{}
 		}
+	case Size:
+		return int64(v)
+	case Rate:
+		return math.Round(float64(v)*10) / 10
 	case time.Time:
 		return v.Format(time.RFC3339)
 	case time.Duration:
@@ -146,3 +151,7 @@ type jsonBytes struct {
 	UTF8 string `json:"utf8"`
 	B64  string `json:"b64,omitempty"`
 }
+
+// JSONBytes gives what stands for a key or value in JSON, for those who write
+// objects of their own.
+func JSONBytes(b []byte) any { return jsonValue(Bytes(b)) }

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -14,21 +15,31 @@ type Format string
 // The formats.
 const (
 	Table Format = "table" // lines and aligned tables for people
+	Wide  Format = "wide"  // the same with the columns that table leaves out
 	JSON  Format = "json"  // one object per command, see docs/shell.md
+	JSONL Format = "jsonl" // one object per row
+	CSV   Format = "csv"   // a header, then a line per row
+	YAML  Format = "yaml"  // a list of mappings, one per row
+	Plain Format = "raw"   // values alone, parted by tabs
 )
 
 // Formats lists what ParseFormat accepts.
-var Formats = []Format{Table, JSON}
+var Formats = []Format{Table, Wide, JSON, JSONL, CSV, YAML, Plain}
 
 // ParseFormat reads the value of -o.
 func ParseFormat(text string) (Format, error) {
-	for _, f := range Formats {
+	names := make([]string, len(Formats))
+	for i, f := range Formats {
 		if text == string(f) {
 			return f, nil
 		}
+		names[i] = string(f)
 	}
-	return "", fmt.Errorf("unknown output format %q; known are %v", text, Formats)
+	return "", fmt.Errorf("unknown output format %q; known are %s", text, strings.Join(names, ", "))
 }
+
+// people tells whether a person reads the format.
+func (f Format) people() bool { return f == Table || f == Wide }
 
 // Printer writes the results of commands. Results go to Out; footers and
 // errors go to Err, so that a pipe gets results only.
@@ -38,18 +49,36 @@ type Printer struct {
 	Bytes    ByteForm
 	Cut      int  // longest value shown in full, in bytes; 0 = any
 	Quiet    bool // no footers
+	Exact    bool // sizes in bytes, without units
+	Terminal bool // Out obeys colours and the cursor
+	// Width of the terminal in columns. A table that does not fit is turned on its
+	// side, a line per value. 0 = nothing is too wide.
+	Width int
+	View  View
 }
+
+// View picks from the rows of a table.
+type View struct {
+	Columns []string       // names, in the order wanted; none = all
+	Sort    string         // column name, with - in front from high to low
+	Like    *regexp.Regexp // one of the cells must match
+}
+
+func (v View) empty() bool { return len(v.Columns) == 0 && v.Sort == "" && v.Like == nil }
 
 // Column describes one value of each row.
 type Column struct {
 	Name string // snake_case, also the JSON name
+	// Wide columns are left out of the format table.
+	Wide bool
 }
 
-// Columns makes columns from names.
+// Columns makes columns from names. A name that begins with + is a wide one.
 func Columns(names ...string) []Column {
 	columns := make([]Column, len(names))
 	for i, name := range names {
-		columns[i] = Column{Name: name}
+		plain, wide := strings.CutPrefix(name, "+")
+		columns[i] = Column{Name: plain, Wide: wide}
 	}
 	return columns
 }
@@ -111,8 +140,18 @@ type Result interface {
 
 // Begin starts the result of one command.
 func (p *Printer) Begin(shape Shape) Result {
-	if p.Format == JSON {
+	if shape.Line == nil && len(shape.Columns) > 0 && !p.View.empty() {
+		return newPicked(p, shape)
+	}
+	return p.begin(shape)
+}
+
+func (p *Printer) begin(shape Shape) Result {
+	switch p.Format {
+	case JSON:
 		return &jsonResult{p: p, shape: shape}
+	case JSONL, CSV, YAML, Plain:
+		return &lineResult{p: p, shape: shape, write: lineWriters[p.Format]}
 	}
 	return &tableResult{p: p, shape: shape}
 }
@@ -136,6 +175,15 @@ func (p *Printer) Text(value any) string {
 		return SafeText(strings.Join(v, ","))
 	case time.Time:
 		return v.Format(time.RFC3339)
+	case time.Duration:
+		return milliseconds(v)
+	case Size:
+		if p.Exact {
+			return strconv.FormatInt(int64(v), 10)
+		}
+		return HumanBytes(int64(v))
+	case Rate:
+		return strconv.FormatFloat(float64(v), 'f', rateDigits(float64(v)), 64)
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	default:
@@ -145,6 +193,19 @@ func (p *Printer) Text(value any) string {
 
 // Bytes is a key or a value.
 type Bytes []byte
+
+// Size is a number of bytes.
+type Size int64
+
+// Rate is a number per second.
+type Rate float64
+
+func rateDigits(rate float64) int {
+	if rate > 0 && rate < 10 {
+		return 1
+	}
+	return 0
+}
 
 func (p *Printer) footer(rows int, withRows bool, s Summary) {
 	if p.Quiet || s.Local {
@@ -161,7 +222,15 @@ func (p *Printer) footer(rows int, withRows bool, s Summary) {
 	if s.Where.Index != 0 {
 		parts = append(parts, fmt.Sprintf("index %d", s.Where.Index))
 	}
-	fmt.Fprintln(p.Err, strings.Join(parts, ", "))
+	fmt.Fprintln(p.Err, p.dim(strings.Join(parts, ", ")))
+}
+
+// dim greys text on a terminal.
+func (p *Printer) dim(text string) string {
+	if !p.Terminal {
+		return text
+	}
+	return "\x1b[2m" + text + "\x1b[0m"
 }
 
 func plural(n int, noun string) string {
@@ -181,11 +250,19 @@ func (p *Printer) PrintFailure(f Failure) {
 	if f.Code != "" {
 		what += " (" + SafeText(f.Code) + ")"
 	}
-	fmt.Fprintf(p.Err, "error: %s\n", what)
+	fmt.Fprintf(p.Err, "%s %s\n", p.alarm("error:"), what)
 	if f.Cause != "" {
 		fmt.Fprintf(p.Err, "cause: %s\n", SafeText(f.Cause))
 	}
 	if f.Try != "" {
 		fmt.Fprintf(p.Err, "try:   %s\n", SafeText(f.Try))
 	}
+}
+
+// alarm reddens text on a terminal.
+func (p *Printer) alarm(text string) string {
+	if !p.Terminal {
+		return text
+	}
+	return "\x1b[31m" + text + "\x1b[0m"
 }

@@ -45,57 +45,129 @@ func (r *tableResult) Fail(f Failure, _ time.Duration) error {
 }
 
 // flush prints the kept rows as a table. Two blanks part the columns; numbers
-// stand to the right.
+// stand to the right. What is too wide for the terminal stands on its side.
 func (r *tableResult) flush() error {
 	if r.shape.Line != nil || len(r.rows) == 0 {
 		return nil
 	}
-	cells := r.cells()
-	widths := make([]int, len(r.shape.Columns))
-	for _, row := range cells {
-		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+	columns := r.shown()
+	cells := r.cells(columns)
+	widths := make([]int, len(columns))
+	total := -2
+	for i := range columns {
+		for _, row := range cells {
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
+		total += widths[i] + 2
 	}
-	for _, row := range cells {
+	if r.p.Width > 0 && total > r.p.Width {
+		return r.onSide(cells)
+	}
+	return r.upright(columns, cells, widths)
+}
+
+func (r *tableResult) upright(columns []int, cells [][]string, widths []int) error {
+	for n, row := range cells {
 		var line strings.Builder
 		for i, cell := range row {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if numeric(r.rows[0][i]) {
+			if r.numeric(columns[i]) {
 				line.WriteString(pad + cell)
 			} else {
 				line.WriteString(cell + pad)
 			}
 			line.WriteString("  ")
 		}
-		if _, err := fmt.Fprintln(r.p.Out, strings.TrimRight(line.String(), " ")); err != nil {
+		text := strings.TrimRight(line.String(), " ")
+		if n == 0 && r.p.Terminal {
+			text = "\x1b[1m" + text + "\x1b[0m"
+		}
+		if _, err := fmt.Fprintln(r.p.Out, text); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// cells gives the header and the rows as text.
-func (r *tableResult) cells() [][]string {
-	header := make([]string, len(r.shape.Columns))
+// onSide prints a line per value, and a rule above each row.
+func (r *tableResult) onSide(cells [][]string) error {
+	width := 0
+	for _, name := range cells[0] {
+		width = max(width, utf8.RuneCountInString(name))
+	}
+	for n, row := range cells[1:] {
+		if _, err := fmt.Fprintf(r.p.Out, "--- row %d\n", n+1); err != nil {
+			return err
+		}
+		for i, cell := range row {
+			if _, err := fmt.Fprintf(r.p.Out, "%-*s : %s\n", width, cells[0][i], cell); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// shown gives the columns that the format has.
+func (r *tableResult) shown() []int {
+	var columns []int
 	for i, c := range r.shape.Columns {
-		header[i] = c.Name
+		if !c.Wide || r.p.Format == Wide {
+			columns = append(columns, i)
+		}
+	}
+	return columns
+}
+
+// cells gives the header and the rows as text.
+func (r *tableResult) cells(columns []int) [][]string {
+	header := make([]string, len(columns))
+	for i, column := range columns {
+		header[i] = r.shape.Columns[column].Name
 	}
 	all := [][]string{header}
 	for _, row := range r.rows {
-		line := make([]string, len(row))
-		for i, value := range row {
-			line[i] = r.p.Text(value)
+		line := make([]string, len(columns))
+		for i, column := range columns {
+			line[i] = r.p.Text(row[column])
 		}
 		all = append(all, line)
 	}
 	return all
 }
 
-func numeric(value any) bool {
-	switch value.(type) {
-	case int, int32, int64, uint32, uint64, float64:
-		return true
+// numeric tells whether a column holds numbers, by the first value there is.
+func (r *tableResult) numeric(column int) bool {
+	for _, row := range r.rows {
+		if row[column] != nil {
+			_, ok := number(row[column])
+			return ok
+		}
 	}
 	return false
+}
+
+// number gives the value of a number.
+func number(value any) (float64, bool) {
+	switch v := value.(type) {
+	case int:
+		return float64(v), true
+	case int32:
+		return float64(v), true
+	case int64:
+		return float64(v), true
+	case uint32:
+		return float64(v), true
+	case uint64:
+		return float64(v), true
+	case float64:
+		return v, true
+	case Size:
+		return float64(v), true
+	case Rate:
+		return float64(v), true
+	case time.Duration:
+		return float64(v), true
+	}
+	return 0, false
 }

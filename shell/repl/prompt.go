@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 
 	"github.com/chzyer/readline"
@@ -18,112 +17,174 @@ import (
 	"github.com/arionkv/arion/shell/render"
 )
 
-// HistoryEnv names the variable with the path of the history file.
-const HistoryEnv = "ARION_HISTORY"
+// prompt is a person at a terminal.
+type prompt struct {
+	s       *command.Session
+	rl      *readline.Instance
+	history history
+	columns int // that the prompt takes
+}
 
-// historyLines is what a person may scroll back over several weeks.
-const historyLines = 5000
-
-// Prompt talks to a person until exit or the end of input. Errors are shown
-// and the next line is asked for.
+// Prompt talks to a person until exit or the end of input. Errors are shown and
+// the next line is asked for.
 func Prompt(ctx context.Context, s *command.Session) error {
-	rl, err := readline.NewEx(&readline.Config{
-		HistoryFile:            historyFile(),
-		HistoryLimit:           historyLines,
-		DisableAutoSaveHistory: true,
-		HistorySearchFold:      true,
-		AutoComplete:           completer(s),
-		Stdout:                 os.Stdout,
-		Stderr:                 os.Stderr,
-	})
-	if err != nil {
+	p := &prompt{s: s}
+	if err := p.open(); err != nil {
 		return fmt.Errorf("prompt: %w", err)
 	}
-	defer rl.Close()
-	s.More = func(prompt string) (string, error) { return ask(rl, prompt) }
-	for !s.Quit() && ctx.Err() == nil {
-		text, err := readCommand(rl, "arion/"+s.Table+"> ")
+	defer p.close()
+	s.Interactive = true
+	s.More = p.ask
+	s.Known() // on its way while the first line is typed
+	return p.loop(ctx)
+}
+
+func (p *prompt) open() (err error) {
+	profile := ""
+	if p.s.Profile != nil {
+		profile = p.s.Profile.Name
+	}
+	path := historyFile(profile)
+	tidy(path)
+	p.rl, err = readline.NewEx(&readline.Config{
+		HistoryFile: path, HistoryLimit: historyLines, DisableAutoSaveHistory: true, HistorySearchFold: true,
+		AutoComplete: completer{p.s}, Painter: &painter{width: width, prompt: &p.columns, session: p.s},
+		Stdin:  &pasteReader{in: readline.NewCancelableStdin(os.Stdin)},
+		Stdout: os.Stdout, Stderr: os.Stderr,
+	})
+	if err == nil && path != "" {
+		_ = os.Chmod(path, 0o600) // keys are nobody else's business
+	}
+	return err
+}
+
+func (p *prompt) close() {
+	fmt.Fprint(os.Stdout, pasteOff)
+	p.rl.Close()
+}
+
+func width() int { return readline.GetScreenWidth() }
+
+// loop asks for lines and runs them. Two Ctrl-C in a row at an empty line leave.
+func (p *prompt) loop(ctx context.Context) error {
+	asked := false
+	for !p.s.Quit() && ctx.Err() == nil {
+		text, err := p.command()
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, readline.ErrInterrupt):
+			if asked && text == "" {
+				return nil
+			}
+			if asked = text == ""; asked {
+				fmt.Fprintln(os.Stderr, "once more to leave")
+			}
 			continue
 		case err != nil:
 			return err
 		}
-		remember(rl, text)
-		runLine(ctx, s, text)
+		asked = false
+		p.history.remember(p.rl, text)
+		p.run(ctx, text)
 	}
 	return nil
 }
 
-// runLine runs the commands of one line. Ctrl-C stops the command, not the
-// shell, and drops the rest of the line.
-func runLine(ctx context.Context, s *command.Session, text string) {
+// run runs the commands of one line. Ctrl-C stops the command, not the shell, and
+// drops the rest of the line.
+func (p *prompt) run(ctx context.Context, text string) {
 	commands, err := parse.Line(text)
 	if err != nil {
-		syntaxError(s, "syntax", text, err)
+		syntaxError(p.s, "syntax", text, err)
 		return
 	}
 	for _, words := range commands {
-		verbCtx, stop := signal.NotifyContext(ctx, os.Interrupt)
-		status := s.Run(verbCtx, words)
-		stop()
-		if s.Quit() || stops(status) {
+		status := p.runOne(ctx, words)
+		if p.s.Quit() || stops(status) {
 			return
 		}
 	}
 }
 
-// readCommand reads a line and as many more as its quotes ask for.
-func readCommand(rl *readline.Instance, prompt string) (string, error) {
-	text, err := ask(rl, prompt)
+// runOne runs one command. The first Ctrl-C asks it to stop; the second leaves the
+// shell, whatever it does.
+func (p *prompt) runOne(ctx context.Context, words []parse.Word) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	interrupts := make(chan os.Signal, 2)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-done:
+			return
+		case <-interrupts:
+			cancel()
+		}
+		select {
+		case <-done:
+		case <-interrupts:
+			p.close()
+			os.Exit(command.ExitInterrupted)
+		}
+	}()
+	return p.s.Run(ctx, words)
+}
+
+// command reads a line and as many more as its quotes ask for.
+func (p *prompt) command() (string, error) {
+	plain, shown := p.text()
+	text, err := p.read(plain, shown)
 	for err == nil {
 		if _, syntax := parse.Line(text); !errors.Is(syntax, parse.ErrIncomplete) {
 			return text, nil
 		}
-		var more string
-		more, err = ask(rl, strings.Repeat(".", len(prompt)-2)+"> ")
-		text += "\n" + more
+		more := strings.Repeat(".", len([]rune(plain))-2) + "> "
+		var next string
+		next, err = p.read(more, more)
+		text += "\n" + next
 	}
-	return "", err
+	return text, err
 }
 
-func ask(rl *readline.Instance, prompt string) (string, error) {
-	rl.SetPrompt(prompt)
-	return rl.Readline()
+// text is the prompt: cluster and table; red with ! when administration is
+// allowed, (stale) when the meta servers do not answer.
+func (p *prompt) text() (plain, shown string) {
+	known := p.s.Known()
+	name := cmp.Or(known.Cluster, "arion")
+	if p.s.Profile != nil {
+		name = p.s.Profile.Name
+	}
+	plain = render.SafeText(name + "/" + p.s.Table)
+	if known.Stale {
+		plain += " (stale)"
+	}
+	if !p.s.Enabled && !p.s.Yes {
+		return plain + "> ", plain + "> "
+	}
+	plain += "! "
+	return plain, "\x1b[31m" + strings.TrimSuffix(plain, " ") + "\x1b[0m "
 }
 
-// remember keeps a line in the history unless it begins with a blank.
-func remember(rl *readline.Instance, text string) {
-	if text == "" || text[0] == ' ' || strings.Contains(text, "\n") {
-		return
+// ask reads one line for a command.
+func (p *prompt) ask(prompt string) (string, error) {
+	text, err := p.read(prompt, prompt)
+	if errors.Is(err, readline.ErrInterrupt) {
+		err = io.EOF
 	}
-	// A history that cannot be written must not disturb the work.
-	_ = rl.SaveHistory(text)
+	return text, err
 }
 
-// historyFile is empty, which means memory only, when there is no home.
-func historyFile() string {
-	home, _ := os.UserHomeDir()
-	if home != "" {
-		home = filepath.Join(home, ".arion_history")
-	}
-	return cmp.Or(os.Getenv(HistoryEnv), home)
-}
-
-// completer completes verbs at the start of a line and table names where a
-// verb takes one.
-func completer(s *command.Session) readline.AutoCompleter {
-	var items []readline.PrefixCompleterInterface
-	for _, name := range command.Names() {
-		if strings.Contains(command.Usage(name), "<table>") {
-			items = append(items, readline.PcItem(name, readline.PcItemDynamic(func(string) []string { return s.KnownTables() })))
-			continue
-		}
-		items = append(items, readline.PcItem(name))
-	}
-	return readline.NewPrefixCompleter(items...)
+func (p *prompt) read(plain, shown string) (string, error) {
+	p.columns = len([]rune(plain))
+	p.rl.SetPrompt(shown)
+	fmt.Fprint(os.Stdout, pasteOn)
+	text, err := p.rl.Readline()
+	fmt.Fprint(os.Stdout, pasteOff)
+	return strings.ReplaceAll(text, string(lineEnd), "\n"), err
 }
 
 func safe(text string) string { return render.SafeText(text) }

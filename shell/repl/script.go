@@ -4,6 +4,7 @@ package repl
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,26 +19,40 @@ import (
 // largest size, every byte written as \xHH, still fits.
 const maxLine = 5 * parse.MaxFile
 
-// Script runs commands from r until the end, exit, or the first error, and
-// gives the exit status. "Not found" and "condition not met" are answers: they
-// do not stop the script, and count as its status when they come last. name is
-// for messages: a file name or "-e".
-func Script(ctx context.Context, s *command.Session, name string, r io.Reader) int {
-	lines := newLines(r)
+// Options of a script.
+type Options struct {
+	Name      string            // for messages: a file name or "-e"
+	Variables map[string]string // what ${name} stands for; nil = nothing is replaced
+	KeepGoing bool              // run what comes after an error
+}
+
+// Script runs commands from r until the end, exit, or the first error, and gives
+// the exit status. "Not found" and "condition not met" are answers: they do not
+// stop the script, and count as its status when they come last. With KeepGoing
+// the first error is the status.
+func Script(ctx context.Context, s *command.Session, o Options, r io.Reader) int {
+	lines := newLines(r, o.Variables)
 	s.More = func(string) (string, error) { return lines.next() }
-	status := command.ExitOK
+	status, failed := command.ExitOK, command.ExitOK
 	for !s.Quit() && ctx.Err() == nil {
 		text, commands, err := lines.commands()
 		switch {
 		case errors.Is(err, io.EOF):
-			return status
+			return cmp.Or(failed, status)
 		case err != nil:
-			return syntaxError(s, fmt.Sprintf("%s:%d", name, lines.number), text, err)
+			status = syntaxError(s, fmt.Sprintf("%s:%d", o.Name, lines.number), text, err)
+			if !o.KeepGoing {
+				return status
+			}
+			failed = cmp.Or(failed, status)
 		}
 		for _, words := range commands {
 			status = s.Run(ctx, words)
 			if stops(status) {
-				return status
+				if !o.KeepGoing || status == command.ExitInterrupted {
+					return status
+				}
+				failed = cmp.Or(failed, status)
 			}
 			if s.Quit() {
 				break
@@ -47,7 +62,7 @@ func Script(ctx context.Context, s *command.Session, name string, r io.Reader) i
 	if ctx.Err() != nil {
 		return command.ExitInterrupted
 	}
-	return status
+	return cmp.Or(failed, status)
 }
 
 // stops tells whether a script ends at this status.
@@ -55,14 +70,15 @@ func stops(status int) bool { return status != command.ExitOK && status != comma
 
 // lines reads commands that may go on over several lines.
 type lines struct {
-	scanner *bufio.Scanner
-	number  int
+	scanner   *bufio.Scanner
+	variables map[string]string
+	number    int
 }
 
-func newLines(r io.Reader) *lines {
+func newLines(r io.Reader, variables map[string]string) *lines {
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(nil, maxLine)
-	return &lines{scanner: scanner}
+	return &lines{scanner: scanner, variables: variables}
 }
 
 func (l *lines) next() (string, error) {
@@ -83,7 +99,7 @@ func (l *lines) commands() (text string, commands [][]parse.Word, err error) {
 		return "", nil, err
 	}
 	for {
-		commands, err = parse.Line(text)
+		commands, err = parse.Expand(text, l.variables)
 		if !errors.Is(err, parse.ErrIncomplete) {
 			return text, commands, err
 		}

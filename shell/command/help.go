@@ -1,0 +1,117 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/arionkv/arion/shell/parse"
+	"github.com/arionkv/arion/shell/render"
+)
+
+func helpVerb() verb {
+	return verb{
+		use: "help [command]", short: "list the commands, or explain one",
+		example: "help\nhelp full_scan\nhelp table",
+		max:     unlimited, local: true, run: runHelp,
+	}
+}
+
+const bytesHelp = `Keys and values: bare, "with \x00 escapes", 'literal', hex:00FF, b64:…, i64:42, file:path, - for standard input`
+
+// exitHelp is the same for all verbs: the statuses are a property of the outcome.
+const exitHelp = "exit status: 0 done, 1 failed, 2 usage, 3 not reached, 4 not found, 5 refused, 6 busy, 7 in doubt, 130 interrupted"
+
+func runHelp(_ context.Context, c *call) error {
+	var words []string
+	for i := range c.args {
+		words = append(words, c.text(i))
+	}
+	out := c.session.Printer.Out
+	if len(words) == 0 {
+		listVerbs(out, "")
+		fmt.Fprintln(out, "\nhelp <command> tells more. "+bytesHelp)
+		return c.done(render.Summary{Local: true})
+	}
+	if v, n := find(words); v != nil && n == len(words) {
+		c.explain(v)
+		if len(under(words[0])) > 0 && n == 1 {
+			listVerbs(out, words[0])
+		}
+		return c.done(render.Summary{Local: true})
+	}
+	if len(under(words[0])) > 0 {
+		listVerbs(out, words[0])
+		return c.done(render.Summary{Local: true})
+	}
+	if reason := absent[words[0]]; reason != "" {
+		return &usageError{text: "there is no command " + quoted(words[0]) + " here", try: reason}
+	}
+	return &usageError{text: "there is no command " + quoted(strings.Join(words, " ")), try: suggestion(words)}
+}
+
+// listVerbs prints name and sentence of each verb, or of those of a noun.
+func listVerbs(out io.Writer, noun string) {
+	for _, g := range allGroups() {
+		var lines []string
+		for _, v := range g.verbs {
+			if noun == "" || strings.HasPrefix(v.name(), noun+" ") {
+				lines = append(lines, fmt.Sprintf("  %-22s %s", v.name(), v.short))
+			}
+		}
+		if len(lines) > 0 {
+			fmt.Fprintf(out, "%s\n%s\n", g.title, strings.Join(lines, "\n"))
+		}
+	}
+}
+
+// explain prints the help of one verb. It ends the invocation: nothing ran.
+func (i *invocation) explain(v *verb) {
+	out := i.session.Printer.Out
+	fmt.Fprintf(out, "usage: %s\n  %s\n", v.use, v.short)
+	if len(v.aliases) > 0 {
+		fmt.Fprintf(out, "also: %s\n", strings.Join(v.aliases, ", "))
+	}
+	if v.changes {
+		fmt.Fprintln(out, "changes the cluster: read-only at the prompt until enable or --yes")
+	}
+	flags := pflag.NewFlagSet(v.name(), pflag.ContinueOnError)
+	v.addFlags(flags)
+	own := pflag.NewFlagSet(v.name(), pflag.ContinueOnError)
+	own.SortFlags = false
+	var common []string
+	flags.VisitAll(func(f *pflag.Flag) {
+		switch _, isCommon := f.Annotations[commonMark]; {
+		case isCommon:
+			common = append(common, flagName(f))
+		case f.Name != "help":
+			own.AddFlag(f)
+		}
+	})
+	if own.HasFlags() {
+		fmt.Fprintf(out, "\nflags:\n%s", own.FlagUsages())
+	}
+	fmt.Fprintf(out, "\nexamples:\n%s\n", indent(v.example))
+	if len(v.related) > 0 {
+		fmt.Fprintf(out, "\nrelated: %s\n", strings.Join(v.related, ", "))
+	}
+	fmt.Fprintf(out, "common flags: %s\n%s\n", strings.Join(common, " "), exitHelp)
+}
+
+func flagName(f *pflag.Flag) string {
+	if f.Shorthand != "" {
+		return "-" + f.Shorthand + "/--" + f.Name
+	}
+	return "--" + f.Name
+}
+
+func indent(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
+
+// wantsHelp tells whether the words after a name ask for help by --help.
+func wantsHelp(words []parse.Word) bool {
+	return slices.ContainsFunc(words, func(w parse.Word) bool { return !w.Literal && w.Text == "--help" })
+}

@@ -1,0 +1,84 @@
+package command
+
+import (
+	"slices"
+	"strings"
+)
+
+// suggestion is the advice for a verb that does not exist.
+func suggestion(words []string) string {
+	name := words[0]
+	if below := under(name); len(below) > 0 {
+		return name + " needs a verb: " + strings.Join(below, ", ")
+	}
+	if near := nearest(words); len(near) > 0 {
+		return "did you mean: " + strings.Join(near, ", ")
+	}
+	return "help lists the commands"
+}
+
+// under lists the verbs of a noun.
+func under(noun string) []string {
+	var below []string
+	for _, name := range registry.names {
+		if rest, ok := strings.CutPrefix(name, noun+" "); ok {
+			below = append(below, rest)
+		}
+	}
+	return below
+}
+
+// mostSuggestions keeps the advice on one line.
+const mostSuggestions = 4
+
+// nearest gives the names a slip or two away from what was typed, the closest
+// first, then those that begin with it.
+func nearest(words []string) []string {
+	type candidate struct {
+		name     string
+		distance int
+	}
+	var found []candidate
+	for _, name := range Names() {
+		typed := strings.Join(words[:min(len(words), 1+strings.Count(name, " "))], " ")
+		d := editDistance(typed, name)
+		if d > 2 && len(typed) > 1 && strings.HasPrefix(name, typed) {
+			d = 2
+		}
+		if d <= min(2, max(1, len(typed)/2)) {
+			found = append(found, candidate{name, d})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b candidate) int { return a.distance - b.distance })
+	var names []string
+	for _, c := range found[:min(len(found), mostSuggestions)] {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// editDistance counts the insertions, deletions, changes and swaps of neighbours
+// that make a into b.
+func editDistance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}
