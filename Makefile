@@ -20,7 +20,7 @@ DIR ?= data/onebox
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## install what this machine lacks for building
@@ -53,6 +53,25 @@ purego: ## check that contract, client and shell need no C compiler
 .PHONY: fuzz
 fuzz: setup ## run each fuzz target for FUZZ_TIME (20s)
 	@scripts/fuzz.sh $(TEST_TAGS) $(FUZZ_TIME)
+
+# Length of each of the two runs of `make chaos` under load: cuts, and kills.
+CHAOS_TIME ?= 5m
+
+.PHONY: chaos
+chaos: build ## torment clusters, twice CHAOS_TIME (5m): kills, pauses, cuts, damaged files
+	go test -tags $(TAGS) -count=1 -timeout 60m -v ./test/chaos \
+	  -chaos.kills=10 -chaos.time=$(CHAOS_TIME)
+
+.PHONY: mutants
+mutants: build ## check that chaos catches deliberately broken builds
+	go test -tags $(TAGS) -count=1 -timeout 90m -v -run TestMutantsAreCaught ./test/chaos -chaos.mutants
+
+# Faults measured of each kind.
+FAILOVERS ?= 20
+
+.PHONY: bench-failover
+bench-failover: build ## measure how long writes fail when a leader's server goes away
+	go test -tags $(TAGS) -count=1 -timeout 60m -v -run TestFailoverTimes ./test/chaos -chaos.failovers=$(FAILOVERS)
 
 .PHONY: gen
 gen: ## generate the Go code of the Thrift files (needs thrift-compiler 0.17)

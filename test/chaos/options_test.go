@@ -17,8 +17,8 @@ import (
 
 var (
 	seedFlag  = flag.Uint64("chaos.seed", 0, "seed of the run; 0 = a new one")
-	killsFlag = flag.Int("chaos.kills", 3, "kills of the onebox")
-	timeFlag  = flag.Duration("chaos.time", 12*time.Second, "length of a run under faults")
+	killsFlag = flag.Int("chaos.kills", 2, "kills of the onebox")
+	timeFlag  = flag.Duration("chaos.time", 8*time.Second, "length of a run under faults")
 	runsFlag  = flag.Int("chaos.failovers", 0, "failovers to measure per kind of fault; 0 = none")
 	mutants   = flag.Bool("chaos.mutants", false, "check that broken builds are caught")
 )
