@@ -90,9 +90,11 @@ const (
 	memtablesPerDB = 4
 	// bloomBitsPerKey gives about 1 % false positives.
 	bloomBitsPerKey = 10
-	infoLogBytes    = 4 << 20
-	infoLogFiles    = 2
-	manifestBytes   = 16 << 20
+	// hashRatio is records per bucket of a block's hash index.
+	hashRatio     = 0.75
+	infoLogBytes  = 4 << 20
+	infoLogFiles  = 2
+	manifestBytes = 16 << 20
 )
 
 // Opener opens databases that share block cache, memtable budget, threads and
@@ -178,6 +180,10 @@ func (o *Opener) newTableOptions() *grocksdb.BlockBasedTableOptions {
 	t.SetCacheIndexAndFilterBlocks(true)
 	t.SetPinL0FilterAndIndexBlocksInCache(true)
 	t.SetFormatVersion(5)
+	// A point lookup finds its place in a block by hash instead of by binary search,
+	// about a tenth of the time of a cached get, for less than two bytes per record.
+	t.SetDataBlockIndexType(grocksdb.KDataBlockIndexTypeBinarySearchAndHash)
+	t.SetDataBlockHashRatio(hashRatio)
 	return t
 }
 
