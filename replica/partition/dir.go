@@ -136,6 +136,9 @@ func (p *place) sweep() error {
 		return err
 	}
 	p.next = 1
+	if p.id.Rooted && !p.id.Join {
+		p.next = 2 // the first is adoptedDir
+	}
 	for _, e := range entries {
 		name := e.Name()
 		p.next = max(p.next, numberOf(name)+1)

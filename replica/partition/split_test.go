@@ -154,6 +154,35 @@ func testSplit(t *testing.T, opener engine.Opener) {
 	require.EqualValues(t, 2, joined.HashCount())
 }
 
+// TestAdoptedReplicaTakesASnapshot: a replica that began with a base can fall
+// behind and be sent another engine, at once and after a restart.
+func TestAdoptedReplicaTakesASnapshot(t *testing.T) {
+	c := newCluster(t, mem.Opener{}, 3)
+	c.openAll(0)
+	c.put(0, nameOf(1, 1), "v")
+	c.childOf(firstSplit)
+	c.split(firstSplit)
+	c.basesReady(3)
+	asChild := c.tune
+	c.tune = func(o *Options) { asChild(o); o.SnapshotEntries, o.CompactionOverhead = 20, 5 }
+	c.openAll(1)
+	for round := range 2 {
+		leader, _ := c.leader(1)
+		behind := c.nodes[(leader.number+1)%3]
+		c.isolate(behind, true)
+		want := fmt.Sprint("round", round)
+		for range 100 {
+			c.put(1, nameOf(1, 2), want)
+		}
+		c.isolate(behind, false)
+		p := behind.partition(1)
+		eventually(t, "snapshot", func() bool { v, _ := peek(p, nameOf(1, 2)); return v == want })
+		v, err := peek(p, nameOf(1, 1))
+		require.NoError(t, err)
+		require.Equal(t, "v", v)
+	}
+}
+
 // TestJoinerIsNotGivenTheLog: the log of a child from its start is not its data,
 // and a joining replica must not take it for that, however long it waits.
 func TestJoinerIsNotGivenTheLog(t *testing.T) {

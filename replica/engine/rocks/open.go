@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/linxGnu/grocksdb"
 
@@ -78,6 +79,28 @@ func (s *store) Checkpoint(dir string) error {
 		return err
 	}
 	defer s.leave()
+	err := s.checkpoint(dir)
+	for try := 1; err != nil && try < checkpointTries && vanished(err); try++ {
+		// A change of settings replaces the file of options while the checkpoint is
+		// about to link it, which RocksDB 7.8 does not exclude.
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+		err = s.checkpoint(dir)
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+const checkpointTries = 5
+
+// vanished recognises, by RocksDB's words for ENOENT, a file that was deleted under
+// a checkpoint.
+func vanished(err error) bool { return strings.Contains(err.Error(), "No such file or directory") }
+
+func (s *store) checkpoint(dir string) error {
 	cp, err := s.db.NewCheckpoint()
 	if err != nil {
 		return statusError("checkpoint", dir, err.Error())
@@ -87,7 +110,7 @@ func (s *store) Checkpoint(dir string) error {
 	if err := cp.CreateCheckpoint(dir, flushFirst); err != nil {
 		return statusError("checkpoint", dir, err.Error())
 	}
-	return syncDir(filepath.Dir(dir))
+	return nil
 }
 
 // syncDir makes names created in dir durable.
