@@ -1,0 +1,312 @@
+// Package split splits tables of real clusters under load and under faults.
+package split
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/arionkv/arion/client"
+	"github.com/arionkv/arion/client/admin"
+	"github.com/arionkv/arion/idl/code"
+	"github.com/arionkv/arion/idl/key"
+	"github.com/arionkv/arion/test/chaos"
+	"github.com/arionkv/arion/test/cluster"
+)
+
+// patience bounds waits for conditions; no test decides by time.
+const patience = 3 * time.Minute
+
+type fixture struct {
+	t     *testing.T
+	ctx   context.Context
+	admin *admin.Admin
+	table *client.Table
+	c     *client.Client
+	view  chaos.View
+}
+
+func setUp(t *testing.T, s chaos.System, partitions int, o ...client.Option) *fixture {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	t.Cleanup(cancel)
+	f := &fixture{t: t, ctx: ctx, c: connect(t, s.Metas(), o...)}
+	f.admin = admin.New(f.c)
+	_, err := f.admin.CreateTable(ctx, "t", admin.CreateOptions{Partitions: partitions})
+	require.NoError(t, err)
+	require.NoError(t, f.admin.WaitReady(ctx, "t"))
+	f.table, f.view = f.c.Table("t"), chaos.View{System: s, Admin: f.admin}
+	return f
+}
+
+func connect(t *testing.T, metas []string, o ...client.Option) *client.Client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c, err := client.Open(ctx, metas, o...)
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func (f *fixture) eventually(what string, check func() error) {
+	f.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			f.t.Fatalf("not reached within %v: %s: %v", patience, what, err)
+		}
+		time.Sleep(20 * time.Millisecond) // between looks at a condition
+	}
+}
+
+// done waits for the end of the split.
+func (f *fixture) done() {
+	f.t.Helper()
+	f.eventually("end of the split", func() error {
+		state, err := f.admin.SplitState(f.ctx, "t")
+		var coded *code.Error
+		if errors.As(err, &coded) && coded.Code == code.InvalidState || errors.Is(err, admin.ErrState) {
+			return nil
+		}
+		return fmt.Errorf("%v, %w", state, errors.Join(err, errors.New("splitting")))
+	})
+}
+
+func (f *fixture) put(names ...string) {
+	f.t.Helper()
+	for _, n := range names {
+		f.eventually("write of "+n, func() error { return f.table.Set(f.ctx, []byte(n), []byte("s"), []byte(n)) })
+	}
+}
+
+func names(prefix string, n int) (out []string) {
+	for i := range n {
+		out = append(out, fmt.Sprintf("%s%05d", prefix, i))
+	}
+	return out
+}
+
+// scanned counts the records of a whole scan by hash key.
+func scanned(ctx context.Context, table *client.Table, parallel int) (map[string]int, error) {
+	scanners, err := table.UnorderedScanners(ctx, parallel, client.ScanOptions{PageSize: 20})
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	seen := map[string]int{}
+	errs := make([]error, len(scanners))
+	var wg sync.WaitGroup
+	for i, s := range scanners {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			defer s.Close()
+			for row, err := range s.Rows(ctx) {
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				mu.Lock()
+				seen[string(row.HashKey)]++
+				mu.Unlock()
+			}
+		}()
+	}
+	wg.Wait()
+	return seen, errors.Join(errs...)
+}
+
+func requireOnce(t *testing.T, want []string, seen map[string]int) {
+	t.Helper()
+	lost, doubled := 0, 0
+	for _, n := range want {
+		switch {
+		case seen[n] == 0:
+			lost++
+		case seen[n] > 1:
+			doubled++
+		}
+	}
+	require.Zero(t, lost, "records lost by a scan of %d", len(want))
+	require.Zero(t, doubled, "records twice in a scan of %d", len(want))
+}
+
+// TestSplit: a table splits twice; every record is found by key and by scans, on
+// the right partition, and everything is still there after a restart.
+func TestSplit(t *testing.T) {
+	c := cluster.Start(t, cluster.Options{})
+	f := setUp(t, c, 4)
+	all := names("k", 400)
+	f.put(all...)
+	for _, count := range []int{8, 16} {
+		require.NoError(t, f.admin.StartSplit(f.ctx, "t", count))
+		f.done()
+		more := names(fmt.Sprintf("after%d-", count), 100)
+		f.put(more...)
+		all = append(all, more...)
+		for _, n := range all {
+			v, err := f.table.Get(f.ctx, []byte(n), []byte("s"))
+			require.NoError(t, err, n)
+			require.Equal(t, n, string(v))
+		}
+		seen, err := scanned(f.ctx, f.table, 3)
+		require.NoError(t, err)
+		requireOnce(t, all, seen)
+		require.Len(t, seen, len(all))
+	}
+	f.eventually("agreement", func() error { return f.view.Agreement(f.ctx, 3) })
+	for _, name := range c.Replicas() {
+		c.Stop(name)
+	}
+	for _, name := range c.Replicas() {
+		c.Restart(name)
+	}
+	c.WaitReady()
+	for _, n := range all {
+		f.eventually("read of "+n, func() error {
+			v, err := f.table.Get(f.ctx, []byte(n), []byte("s"))
+			if err == nil && string(v) != n {
+				t.Fatalf("%s holds %q", n, v)
+			}
+			return err
+		})
+	}
+}
+
+// TestLinearizableDuringSplit: clients fight over few records while the table
+// splits twice, a leader of a parent dies in each.
+func TestLinearizableDuringSplit(t *testing.T) {
+	p := cluster.StartProcesses(t, cluster.ProcessOptions{Metas: 3})
+	f := setUp(t, p, 2, chaos.Options()...)
+	other := connect(t, p.Metas(), append(chaos.Options(), client.WithKeepalive(time.Minute, time.Minute))...)
+	load := chaos.NewLoad(uint64(time.Now().UnixNano()), 10, p.Metas(), f.table, other.Table("t"))
+	ctx, stop := context.WithCancel(f.ctx)
+	finished := make(chan struct{})
+	go func() { defer close(finished); load.Run(ctx) }()
+
+	quiet := connect(t, p.Metas())
+	control := admin.New(quiet)
+	for i, count := range []int{4, 8} {
+		f.eventually("some load", func() error { return more(load, 500*(i+1)) })
+		require.NoError(t, control.StartSplit(f.ctx, "t", count))
+		leaders := f.view.Leaders(f.ctx)
+		require.NotEmpty(t, leaders)
+		victim := leaders[i%len(leaders)].Server
+		down := []string{victim}
+		if i == 1 {
+			down = append(down, f.metaLeader(p))
+		}
+		require.NoError(t, p.Kill(down...))
+		for _, name := range down {
+			require.NoError(t, p.Restart(name))
+		}
+		f.done()
+	}
+	f.eventually("load after the splits", func() error { return more(load, 2500) })
+	stop()
+	<-finished
+	require.NoError(t, f.admin.WaitReady(f.ctx, "t"))
+	require.NoError(t, load.Finish(f.ctx))
+	t.Logf("%d operations, %d of unknown outcome", load.History.Len(), load.History.Unknown())
+	dir, err := os.MkdirTemp("", "arion-history-")
+	require.NoError(t, err)
+	for _, violation := range load.History.Check(time.Minute, dir) {
+		t.Error(violation.Error())
+	}
+	if !t.Failed() {
+		os.RemoveAll(dir)
+	}
+	f.eventually("agreement", func() error { return f.view.Agreement(f.ctx, 3) })
+}
+
+// metaLeader is the name of the meta server that leads.
+func (f *fixture) metaLeader(p *cluster.Processes) (name string) {
+	f.eventually("a meta leader", func() error {
+		facts, err := f.admin.ClusterInfo(f.ctx)
+		if err != nil {
+			return err
+		}
+		for _, n := range p.MetaNames() {
+			if facts.Get("primary_meta_server") == p.Addr(n) {
+				name = n
+				return nil
+			}
+		}
+		return errors.New("none")
+	})
+	return name
+}
+
+func more(load *chaos.Load, n int) error {
+	if have := load.History.Len(); have < n {
+		return fmt.Errorf("%d operations", have)
+	}
+	return nil
+}
+
+// TestScansDuringSplit: scans that run while the table splits see every record
+// that was there all the time, once.
+func TestScansDuringSplit(t *testing.T) {
+	c := cluster.Start(t, cluster.Options{})
+	f := setUp(t, c, 4)
+	fixed := names("fixed", 600)
+	f.put(fixed...)
+	var stop atomic.Bool
+	var scans atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 3 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			table := connect(t, c.Metas()).Table("t")
+			for !stop.Load() {
+				seen, err := scanned(f.ctx, table, 1+i)
+				if err != nil {
+					continue // the scan may be broken off, not wrong
+				}
+				scans.Add(1)
+				for _, n := range fixed {
+					if seen[n] != 1 {
+						t.Errorf("scanner %d: %s seen %d times", i, n, seen[n])
+						return
+					}
+				}
+			}
+		}()
+	}
+	for _, count := range []int{8, 16} {
+		before := scans.Load()
+		require.NoError(t, f.admin.StartSplit(f.ctx, "t", count))
+		f.done()
+		f.eventually("scans afterwards", func() error {
+			if scans.Load() < before+3 && !t.Failed() {
+				return errors.New("too few")
+			}
+			return nil
+		})
+	}
+	stop.Store(true)
+	wg.Wait()
+	t.Logf("%d scans", scans.Load())
+}
+
+func hashIn(index, count int32) []byte {
+	for i := 0; ; i++ {
+		k := fmt.Appendf(nil, "h%d", i)
+		if key.PartitionIndex(key.Hash(k, nil), count) == index {
+			return k
+		}
+	}
+}
