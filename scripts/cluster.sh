@@ -69,7 +69,8 @@ meta_list() {
 }
 
 check_name() {
-  names | grep -qx -- "$1" || fail "no server is called '$1'; there are: $(names | tr '\n' ' ')" 2
+  # Not through a pipe: grep would leave before the writer is done, a failure with pipefail.
+  grep -qx -- "$1" <<<"$(names)" || fail "no server is called '$1'; there are: $(names | tr '\n' ' ')" 2
 }
 
 # --- processes --------------------------------------------------------------
