@@ -236,9 +236,8 @@ func appInfo(t *catalog.Table) *admin.AppInfo {
 	info := admin.NewAppInfo()
 	info.Status, info.AppType, info.AppName, info.AppID = admin.AppStatus(t.Status), tableType, t.Name, t.ID
 	info.PartitionCount, info.MaxReplicaCount = t.PartitionCount, t.ReplicaCount
-	if t.PartitionCount != t.InitPartitionCount { // else it stays -1: never split
-		info.InitPartitionCount = t.InitPartitionCount
-	}
+	// The recorded recall shows that a table never split says its count, not -1.
+	info.InitPartitionCount = t.InitPartitionCount
 	info.Envs, info.IsStateful = envs, true
 	info.CreateSecond, info.DropSecond, info.ExpireSecond = t.CreateUnixSec, t.DropUnixSec, t.ExpireUnixSec
 	return info
