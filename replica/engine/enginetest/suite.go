@@ -372,7 +372,8 @@ func testCloseUnderLoad(t *testing.T, o engine.Opener) {
 					warm.Done()
 				}
 				stopped := 0
-				for name, err := range calls(e, filepath.Join(base, fmt.Sprintf("%d.%d", worker, round))) {
+				errs := calls(e, filepath.Join(base, fmt.Sprintf("%d.%d", worker, round)))
+				for name, err := range errs {
 					if errors.Is(err, engine.ErrClosed) {
 						stopped++
 					} else if err != nil {
@@ -380,7 +381,7 @@ func testCloseUnderLoad(t *testing.T, o engine.Opener) {
 						return
 					}
 				}
-				if stopped == len(calls(e, "unused")) {
+				if stopped == len(errs) {
 					return
 				}
 			}
