@@ -48,7 +48,14 @@ func newRoot() *cobra.Command {
 	flags.add(root.Flags())
 	root.AddCommand(newOnebox(), newMeta(), newReplica(), newShell(&flags), newBench(), newOffline(), newVersion())
 	root.InitDefaultCompletionCmd()
-	addVerbs(root, &flags)
+	run := addVerbs(root, &flags)
+	root.Args = cobra.ArbitraryArgs
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		return run(args) // an unknown name: the shell has advice
+	}
 	return root
 }
 

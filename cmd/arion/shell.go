@@ -170,13 +170,13 @@ func status(exit int) error {
 }
 
 // addVerbs makes every command of the shell a command of the binary, but for names
-// that the binary has for something else.
-func addVerbs(root *cobra.Command, s *shellFlags) {
+// that the binary has for something else. run is what they do.
+func addVerbs(root *cobra.Command, s *shellFlags) (run func(words []string) error) {
 	taken := map[string]bool{"help": true}
 	for _, c := range root.Commands() {
 		taken[c.Name()] = true
 	}
-	run := func(words []string) error {
+	run = func(words []string) error {
 		words = s.take(words)
 		o, err := s.options()
 		if err != nil {
@@ -199,6 +199,7 @@ func addVerbs(root *cobra.Command, s *shellFlags) {
 			root.AddCommand(c)
 		}
 	}
+	return run
 }
 
 // take picks --meta and --ctx from anywhere on the line: they choose the cluster,
