@@ -196,6 +196,9 @@ func (p *Plan) next(pic *picture, q *partitionView, in Input) {
 	if victim, ok := pic.victim(q, voters > want); ok {
 		if pic.quorumWithout(q, victim.ID) && (pic.gone(victim) || q.othersWork(victim.ID)) {
 			p.command(&catalog.RetireReplica{TableID: q.table.ID, Partition: q.index, ReplicaID: victim.ID})
+			if n := pic.nodes[victim.NodeID]; n != nil {
+				n.replicas-- // the next partition sees it, so that they do not all go from one node
+			}
 		}
 		return
 	}
