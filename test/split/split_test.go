@@ -3,6 +3,7 @@ package split
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -35,11 +36,16 @@ type fixture struct {
 
 func setUp(t *testing.T, s chaos.System, partitions int, o ...client.Option) *fixture {
 	t.Helper()
+	return setUpCopies(t, s, partitions, 3, o...)
+}
+
+func setUpCopies(t *testing.T, s chaos.System, partitions, copies int, o ...client.Option) *fixture {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	t.Cleanup(cancel)
 	f := &fixture{t: t, ctx: ctx, c: connect(t, s.Metas(), o...)}
 	f.admin = admin.New(f.c)
-	_, err := f.admin.CreateTable(ctx, "t", admin.CreateOptions{Partitions: partitions})
+	_, err := f.admin.CreateTable(ctx, "t", admin.CreateOptions{Partitions: partitions, Replicas: copies})
 	require.NoError(t, err)
 	require.NoError(t, f.admin.WaitReady(ctx, "t"))
 	f.table, f.view = f.c.Table("t"), chaos.View{System: s, Admin: f.admin}
@@ -308,5 +314,123 @@ func hashIn(index, count int32) []byte {
 		if key.PartitionIndex(key.Hash(k, nil), count) == index {
 			return k
 		}
+	}
+}
+
+// TestControl: pause, restart and cancel at every stage, with the answers that the
+// protocol has for each.
+func TestControl(t *testing.T) {
+	c := cluster.Start(t, cluster.Options{})
+	f := setUp(t, c, 8)
+	all := names("k", 200)
+	f.put(all...)
+	code := func(err error) string {
+		if err == nil {
+			return ""
+		}
+		return code.Of(err).String()
+	}
+	control := func(op admin.SplitControl, partition, old int) string {
+		return code(f.admin.ControlSplit(f.ctx, "t", op, partition, old))
+	}
+	require.Equal(t, "ERR_INVALID_STATE", control(admin.SplitPause, -1, 0))
+	require.Equal(t, "ERR_INVALID_PARAMETERS", code(f.admin.StartSplit(f.ctx, "t", 8)))
+	require.Equal(t, "ERR_APP_NOT_EXIST", code(f.admin.StartSplit(f.ctx, "x", 8)))
+
+	// Frozen, nothing is cut, so that the stages stand still.
+	require.NoError(t, f.level(admin.LevelFrozen))
+	require.NoError(t, f.admin.StartSplit(f.ctx, "t", 16))
+	require.Equal(t, "ERR_BUSY", code(f.admin.StartSplit(f.ctx, "t", 32)))
+	require.Equal(t, "ERR_SPLITTING", code(f.admin.DropTable(f.ctx, "t", admin.DropOptions{})))
+	require.Equal(t, "ERR_INVALID_PARAMETERS", control(admin.SplitPause, 8, 0))
+	require.Equal(t, "ERR_INVALID_PARAMETERS", control(admin.SplitCancel, -1, 16))
+	require.Equal(t, "", control(admin.SplitPause, 3, 0))
+	f.eventually("partition 3 is paused", func() error {
+		state, err := f.admin.SplitState(f.ctx, "t")
+		if err != nil || len(state) != 8 || state[3] != "PAUSED" || state[2] != "SPLITTING" {
+			return fmt.Errorf("%v %w", state, errors.Join(err, errors.New("not yet")))
+		}
+		return nil
+	})
+	require.Equal(t, "ERR_INVALID_STATE", control(admin.SplitPause, 3, 0))
+	require.Equal(t, "ERR_INVALID_STATE", control(admin.SplitRestart, 2, 0))
+	f.put(all...) // the parents serve both halves
+	require.Equal(t, "", control(admin.SplitCancel, -1, 8))
+	f.done()
+	f.reads(all)
+
+	// A second try; one partition stays behind, the others are past the point of no return.
+	require.NoError(t, f.admin.StartSplit(f.ctx, "t", 16))
+	require.Equal(t, "", control(admin.SplitPause, 5, 0))
+	require.NoError(t, f.level(admin.LevelSteady))
+	f.eventually("all but partition 5 have split", func() error {
+		state, err := f.admin.SplitState(f.ctx, "t")
+		if err != nil || len(state) != 1 || state[5] != "PAUSED" {
+			return fmt.Errorf("%v %w", state, errors.Join(err, errors.New("not yet")))
+		}
+		return nil
+	})
+	require.Equal(t, "ERR_CHILD_REGISTERED", control(admin.SplitCancel, -1, 8))
+	require.Equal(t, "ERR_CHILD_REGISTERED", control(admin.SplitPause, 1, 0))
+	require.Equal(t, "ERR_INVALID_STATE", control(admin.SplitRestart, 1, 0))
+	f.reads(all)
+	f.put(all...)
+	require.Equal(t, "", control(admin.SplitRestart, -1, 0))
+	f.done()
+	f.reads(all)
+	require.Equal(t, "ERR_INVALID_STATE", control(admin.SplitCancel, -1, 8))
+	seen, err := scanned(f.ctx, f.table, 2)
+	require.NoError(t, err)
+	requireOnce(t, all, seen)
+}
+
+func (f *fixture) level(l admin.Level) error {
+	_, err := f.admin.SetLevel(f.ctx, l)
+	return err
+}
+
+func (f *fixture) reads(all []string) {
+	f.t.Helper()
+	for _, n := range all {
+		v, err := f.table.Get(f.ctx, []byte(n), []byte("s"))
+		require.NoError(f.t, err, n)
+		require.Equal(f.t, n, string(v))
+	}
+}
+
+// TestSpaceComesBack: after the split each half gives the other's space back
+// without being asked.
+func TestSpaceComesBack(t *testing.T) {
+	c := cluster.Start(t, cluster.Options{Replicas: 1})
+	f := setUpCopies(t, c, 2, 1)
+	value := make([]byte, 10_000)
+	_, _ = rand.Read(value) // not to be compressed
+	const records = 1000
+	for i := range records {
+		require.NoError(t, f.table.Set(f.ctx, fmt.Appendf(nil, "k%d", i), nil, value))
+	}
+	require.NoError(t, f.admin.StartSplit(f.ctx, "t", 4))
+	f.done()
+	share := float64(records*len(value)) / 4
+	f.eventually("each partition has about a quarter of the bytes", func() error {
+		status := f.view.Status(f.ctx)
+		for _, s := range status {
+			var sizes []int64
+			for _, r := range s.Replicas {
+				sizes = append(sizes, r.SizeBytes)
+				if size := float64(r.SizeBytes); size < 0.7*share || size > 1.3*share {
+					return fmt.Errorf("sizes %v, a quarter is %.0f", sizes, share)
+				}
+			}
+			if len(sizes) == 4 {
+				return nil
+			}
+		}
+		return errors.New("no status")
+	})
+	for i := range records {
+		v, err := f.table.Get(f.ctx, fmt.Appendf(nil, "k%d", i), nil)
+		require.NoError(t, err)
+		require.Len(t, v, len(value))
 	}
 }
