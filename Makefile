@@ -73,6 +73,14 @@ FAILOVERS ?= 20
 bench-failover: build ## measure how long writes fail when a leader's server goes away
 	go test -tags $(TAGS) -count=1 -timeout 60m -v -run TestFailoverTimes ./test/chaos -chaos.failovers=$(FAILOVERS)
 
+.PHONY: bench-compare
+bench-compare: setup ## run Arion beside redis-server and etcd, print a table
+	@scripts/bench-compare.sh
+
+.PHONY: bench-guard
+bench-guard: setup ## compare throughput with the last release
+	@scripts/bench-guard.sh
+
 .PHONY: gen
 gen: ## generate the Go code of the Thrift files (needs thrift-compiler 0.17)
 	scripts/gen.sh
