@@ -46,12 +46,30 @@ func (c *collector) add(p *engine.Page, picks []int) {
 	}
 }
 
-// keyValue copies one record into one allocation of bytes and one of structs.
-func keyValue(sortKey, value []byte) *rrdb.KeyValue {
-	x := new(cell)
-	arena := make([]byte, 0, len(sortKey)+len(value))
-	arena, x.key.Data = stow(arena, sortKey)
-	_, x.value.Data = stow(arena, value)
+// stock makes records one by one out of blocks of memory for several.
+type stock struct {
+	cells []cell
+	arena []byte
+}
+
+// stockCells bounds what is set aside for records that may not come.
+const stockCells = 64
+
+// keyValue copies one record; left is how many may come, this one included.
+func (s *stock) keyValue(sortKey, value []byte, left int) *rrdb.KeyValue {
+	left = max(1, min(left, stockCells))
+	if len(s.cells) == 0 {
+		s.cells = make([]cell, left)
+	}
+	if need := len(sortKey) + len(value); need > cap(s.arena)-len(s.arena) {
+		// As if the others were like this one, but a large one is alone: what is
+		// not used must not outweigh what is.
+		s.arena = make([]byte, 0, max(need, min(need*left, pageSlack)))
+	}
+	x := &s.cells[0]
+	s.cells = s.cells[1:]
+	s.arena, x.key.Data = stow(s.arena, sortKey)
+	s.arena, x.value.Data = stow(s.arena, value)
 	x.kv.Key, x.kv.Value = &x.key, &x.value
 	return &x.kv
 }

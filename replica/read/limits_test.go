@@ -333,8 +333,30 @@ func TestAllocations(t *testing.T) {
 	if got := testing.AllocsPerRun(100, func() { _, _ = p.MultiGet(v, multi) }); got > 100 { // a pool under the race detector forgets
 		t.Errorf("multi_get of %d: %v allocations", source.rows, got)
 	}
+	points := &rrdb.MultiGetRequest{HashKey: text("h"), SortKeys: make([]*base.Blob, 100)}
+	for i := range points.SortKeys {
+		points.SortKeys[i] = text(fmt.Sprint(i))
+	}
+	if got := testing.AllocsPerRun(100, func() { _, _ = p.MultiGet(v, points) }); got > 20 {
+		t.Errorf("multi_get of %d sort keys: %v allocations", len(points.SortKeys), got)
+	}
 	if got := testing.AllocsPerRun(100, func() { _, _ = p.SortKeyCount(v, []byte("h")) }); got > 100 {
 		t.Errorf("sortkey_count: %v allocations", got)
+	}
+}
+
+func BenchmarkMultiGetPoints100(b *testing.B) {
+	n := newNode(b, mem.Opener{}, 1000)
+	p := n.part(1, 0)
+	source := &canned{broken: broken{value: record.Append(nil, record.Header{}, make([]byte, 100))}}
+	v := read.View{Engine: source, NowSec: 1000, Limits: read.DefaultLimits()}
+	req := &rrdb.MultiGetRequest{HashKey: text("h"), SortKeys: make([]*base.Blob, 100)}
+	for i := range req.SortKeys {
+		req.SortKeys[i] = text(fmt.Sprint(i))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = p.MultiGet(v, req)
 	}
 }
 

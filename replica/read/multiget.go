@@ -91,6 +91,8 @@ func (r *Reader) multiGetPoints(v View, req *rrdb.MultiGetRequest, resp *rrdb.Mu
 		encode: func(dst []byte, i int) []byte { return key.Append(dst, hashKey, req.SortKeys[i].Bytes()) },
 	}
 	maxRows, maxBytes := limitOf(v.Limits.Rows, req.MaxKvCount), limitOf(v.Limits.Bytes, req.MaxKvSize)
+	resp.Kvs = make([]*rrdb.KeyValue, 0, min(len(req.SortKeys), maxRows))
+	var stock stock
 	size := 0
 	return l.each(func(i int, value []byte) bool {
 		if len(resp.Kvs) >= maxRows || size >= maxBytes {
@@ -99,7 +101,7 @@ func (r *Reader) multiGetPoints(v View, req *rrdb.MultiGetRequest, resp *rrdb.Mu
 		if req.NoValue {
 			value = nil
 		}
-		kv := keyValue(req.SortKeys[i].Bytes(), value)
+		kv := stock.keyValue(req.SortKeys[i].Bytes(), value, min(len(req.SortKeys)-i, maxRows-len(resp.Kvs)))
 		resp.Kvs = append(resp.Kvs, kv)
 		size += kv.Key.Len() + kv.Value.Len()
 		return true
