@@ -96,11 +96,19 @@ func (s *Service) partitionRows(state *catalog.State, t *catalog.Table) map[stri
 			}
 		}
 		out[strconv.Itoa(i)] = row{
-			"pidx": strconv.Itoa(i), "ballot": text(max(v.Term, 1)), "primary": primary, "secondaries": secondaries + "]",
+			"pidx": strconv.Itoa(i), "ballot": ballot(t, int32(i), v), "primary": primary, "secondaries": secondaries + "]",
 			"replica_count": fmt.Sprintf("%d/%d", living(v), t.ReplicaCount),
 		}
 	}
 	return out
+}
+
+// ballot is what the routing query shows.
+func ballot(t *catalog.Table, index int32, v track.View) string {
+	if t.Unborn(index) {
+		return "-1"
+	}
+	return text(max(v.Term, 1))
 }
 
 // living counts the replicas at work.

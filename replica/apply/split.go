@@ -39,7 +39,8 @@ func (s State) News(c command.Split) bool {
 // state of its base. The clock stays: records that expired before it may have been
 // purged from some bases and not from others.
 func (s State) Child(c command.Split) State {
-	return State{ClockMS: s.ClockMS, Format: Format, HashCount: c.To}
+	s.AppliedIndex, s.Format, s.HashCount, s.SplitAttempt = 0, Format, c.To, 0
+	return s
 }
 
 // split makes the partition give up the other half of its hashes. From here on ops

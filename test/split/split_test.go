@@ -216,7 +216,8 @@ func TestLinearizableDuringSplit(t *testing.T) {
 		}
 		require.NoError(t, p.Kill(down...))
 		for _, name := range down {
-			require.NoError(t, p.Restart(name))
+			// The kernel may still be busy with what was killed.
+			f.eventually("restart of "+name, func() error { return p.Restart(name) })
 		}
 		f.done()
 	}
