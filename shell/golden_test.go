@@ -7,13 +7,16 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
 
 	"github.com/arionkv/arion/shell/command"
+	"github.com/arionkv/arion/shell/profile"
 	"github.com/arionkv/arion/shell/render"
 	"github.com/arionkv/arion/shell/repl"
 	"github.com/arionkv/arion/test/fakekv"
@@ -34,7 +37,8 @@ func TestGolden(t *testing.T) {
 			cluster.CreateTable("temp", 8)
 			g := &golden{cluster: cluster, session: &command.Session{
 				Metas: cluster.Metas(), Timeout: 10 * time.Second, Version: "arion test",
-			}}
+				Profiles: profile.Store{Path: filepath.Join(t.TempDir(), "profiles.json")},
+			}, dir: t.TempDir()}
 			defer g.session.Close()
 			datadriven.RunTest(t, file, g.run)
 		})
@@ -44,12 +48,18 @@ func TestGolden(t *testing.T) {
 type golden struct {
 	cluster *fakekv.Cluster
 	session *command.Session
+	dir     string
 }
 
 func (g *golden) run(t *testing.T, d *datadriven.TestData) string {
 	switch d.Cmd {
 	case "run":
 		return g.script(d)
+	case "write":
+		require.NoError(t, os.WriteFile(filepath.Join(g.dir, d.CmdArgs[0].Key), []byte(d.Input+"\n"), 0o600))
+		return ""
+	case "files":
+		return g.files(t, strings.Fields(d.Input))
 	case "advance":
 		var seconds int
 		d.ScanArgs(t, "seconds", &seconds)
@@ -72,14 +82,44 @@ func (g *golden) script(d *datadriven.TestData) string {
 		}
 	}
 	g.session.Printer = p
+	d.Input = g.real(d.Input)
 	status := repl.Script(context.Background(), g.session, repl.Options{Name: "script"}, strings.NewReader(d.Input))
 	fmt.Fprintf(&out, "exit %d\n", status)
 	return g.stable(out.String())
 }
 
+// files shows what was written.
+func (g *golden) files(t *testing.T, names []string) string {
+	var out strings.Builder
+	for _, name := range names {
+		b, err := os.ReadFile(filepath.Join(g.dir, name))
+		require.NoError(t, err)
+		lines := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
+		head := 0
+		if strings.HasSuffix(name, ".csv") {
+			head = 1
+		}
+		slices.Sort(lines[head:]) // partitions are worked on side by side
+		fmt.Fprintf(&out, "%s:\n%s\n", name, strings.Join(lines, "\n"))
+	}
+	return g.stable(out.String())
+}
+
+// real undoes stable.
+func (g *golden) real(text string) string {
+	for i, meta := range g.cluster.Metas() {
+		text = strings.ReplaceAll(text, fmt.Sprintf("<meta%d>", i+1), meta)
+	}
+	for i := range 3 {
+		text = strings.ReplaceAll(text, fmt.Sprintf("<node%d>", i+1), g.cluster.Node(i).Addr())
+	}
+	return strings.ReplaceAll(text, "<dir>", g.dir)
+}
+
 var (
 	elapsed = regexp.MustCompile(`("elapsed_ms":)[0-9.]+|[0-9.]+( ms)`)
 	cursor  = regexp.MustCompile(`eyJGb3JtYXQ[A-Za-z0-9_-]+`)
+	hour    = regexp.MustCompile(` [0-9]{2}:[0-9]{2}:[0-9]{2}\b`)
 	clock   = regexp.MustCompile(`20[0-9-]{8}T[0-9:]{8}Z`)
 )
 
@@ -91,8 +131,10 @@ func (g *golden) stable(text string) string {
 	for i := range 3 {
 		text = strings.ReplaceAll(text, g.cluster.Node(i).Addr(), fmt.Sprintf("<node%d>", i+1))
 	}
+	text = strings.ReplaceAll(text, g.dir, "<dir>")
 	text = cursor.ReplaceAllString(text, "<cursor>")
 	text = elapsed.ReplaceAllString(text, "${1}T$2")
+	text = hour.ReplaceAllString(text, " <hour>")
 	return clock.ReplaceAllString(text, "<time>")
 }
 

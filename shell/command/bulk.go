@@ -97,7 +97,7 @@ func (c *call) target(ctx context.Context) (*client.Table, func(), error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		_, err = conn.Table(name).Partitions(ctx)
+		_, err = c.session.partitionsOf(ctx, conn.Table(name))
 		return conn.Table(name), func() {}, err
 	}
 	metas := strings.Split(cluster, ",")
@@ -110,7 +110,7 @@ func (c *call) target(ctx context.Context) (*client.Table, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := conn.Table(name).Partitions(ctx); err != nil {
+	if _, err := c.session.partitionsOf(ctx, conn.Table(name)); err != nil {
 		conn.Close()
 		return nil, nil, err
 	}

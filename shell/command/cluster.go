@@ -33,7 +33,7 @@ func clusterVerbs() []verb {
 			run:     metaVerb("repair.status", false), related: []string{"doctor"},
 		}, {
 			use: "cluster settings [name] [value]", short: "show or change the settings of repair and balancing",
-			example: "cluster settings\ncluster settings repair.grace 10m --dry-run",
+			example: "cluster settings\ncluster settings copies 16 --dry-run",
 			max:     2, run: runSettings, changes: true,
 		}, {
 			use: "cluster restart", short: "help with restarting the nodes one by one: relieve, wait for the restart, resume",

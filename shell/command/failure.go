@@ -43,7 +43,7 @@ var remedies = []struct {
 	{client.ErrDisabled, ExitRefused, "get_app_envs shows what is switched off for the table"},
 	{client.ErrTimeout, ExitUnreachable, "nodes shows who is alive; timeout <ms> gives more time"},
 	{client.ErrUnavailable, ExitUnreachable, "nodes shows who is alive; app <table> -d shows who leads"},
-	{client.ErrNotSupported, ExitFailed, ""},
+	{client.ErrNotSupported, ExitFailed, "server_info shows the versions: this server does not offer it"},
 	{admin.ErrTableExists, ExitFailed, "ls shows the tables"},
 	{admin.ErrBusy, ExitBusy, "the same command again in a moment"},
 	{admin.ErrFrozen, ExitBusy, "nodes shows who is alive: perhaps too few are"},

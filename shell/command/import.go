@@ -24,7 +24,9 @@ func importFlags(f *pflag.FlagSet) {
 	f.String("sort_key_column", "", "csv: column of the sort key; default sort_key, empty when there is none")
 	f.String("value_column", "", "csv: column of the value; default value")
 	f.Bool("spread", false, "csv: make a record of each other column, with the column's name as sort key")
-	f.IntP("max_batch_count", "b", 1000, "records of one step")
+	f.Bool("literal", false, "csv: take cells as they stand; the default when columns are named")
+	f.Bool("escapes", false, "csv: undo \\xHH and hex:, as export writes them; the default otherwise")
+	f.IntP("max_batch_count", "b", 2000, "records of one step")
 	f.Float64("rate", 0, "most records a second; 0 = no limit")
 	f.Bool("no_ttl", false, "let the records live for ever")
 	f.String("rejects", "", "file for what cannot be read or is refused; default: FILE.rejects")
@@ -111,6 +113,8 @@ func (m *importer) open(path string, format transfer.Format) (err error) {
 		HashKey: parse.Text(m.c.flagText("hash_key_column")), SortKey: parse.Text(m.c.flagText("sort_key_column")),
 		Value: parse.Text(m.c.flagText("value_column")), Spread: m.c.flagOn("spread"),
 	}
+	foreign := columns.Spread || columns.HashKey+columns.SortKey+columns.Value != ""
+	columns.Literal = m.c.flagOn("literal") || foreign && !m.c.flagOn("escapes")
 	if m.in, err = transfer.NewReader(format, m.file, columns); err != nil {
 		return usagef(path + ": " + err.Error())
 	}

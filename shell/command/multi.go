@@ -18,7 +18,7 @@ func multiVerbs() []verb {
 		{
 			use:     "multi_set <hash_key> <sort_key> <value> [sort_key value ...]",
 			short:   "write records of one hash key in one step",
-			example: "multi_set user1 name Ada age 36",
+			example: "multi_set user1 name Ada age 36\nmulti_set user1 photo file:ada.jpg note 'two words'",
 			min:     3, max: unlimited, run: runMultiSet,
 		}, {
 			use:     "multi_get <hash_key> [sort_key ...]",
@@ -33,17 +33,17 @@ func multiVerbs() []verb {
 		}, {
 			use:     "multi_get_sortkeys <hash_key>",
 			short:   "read the sort keys of one hash key",
-			example: "multi_get_sortkeys user1",
+			example: "multi_get_sortkeys user1\nmulti_get_sortkeys user1 --hex",
 			min:     1, max: 1, run: runMultiGetSortKeys,
 		}, {
 			use:     "multi_del <hash_key> <sort_key> [sort_key ...]",
 			short:   "delete records of one hash key in one step",
-			example: "multi_del user1 name age",
+			example: "multi_del user1 name age\nmulti_del user1 hex:00FF",
 			min:     2, max: unlimited, run: runMultiDel,
 		}, {
 			use:     "sortkey_count <hash_key>",
 			short:   "count the records of one hash key",
-			example: "sortkey_count user1",
+			example: "sortkey_count user1\ncount user1 -o json",
 			aliases: []string{"count"},
 			min:     1, max: 1, run: runSortKeyCount,
 		},

@@ -117,6 +117,7 @@ func (s *Session) Adopt(p *profile.Profile) {
 	s.Profile, s.Metas = p, p.Metas
 	s.names.forget()
 	s.Table = p.Table
+	s.Origins.set("context", "ctx use")
 	s.Origins.set("meta", "profile "+p.Name)
 	s.Origins.set("table", "profile "+p.Name)
 	if d, err := time.ParseDuration(p.Timeout); err == nil {

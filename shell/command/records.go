@@ -26,17 +26,17 @@ func recordVerbs() []verb {
 		}, {
 			use:     "del <hash_key> <sort_key>",
 			short:   "delete a record",
-			example: "del user1 name",
+			example: "del user1 name\ndel \"user 1\" hex:00FF",
 			min:     2, max: 2, run: runDel,
 		}, {
 			use:     "exist <hash_key> <sort_key>",
 			short:   "tell whether a record exists",
-			example: "exist user1 name",
+			example: "exist user1 name\nexist user1 name -o json",
 			min:     2, max: 2, run: runExist,
 		}, {
 			use:     "ttl <hash_key> <sort_key>",
 			short:   "show the seconds a record has left",
-			example: "ttl user1 token",
+			example: "ttl user1 token\nttl user1 name -o json",
 			min:     2, max: 2, run: runTTL,
 		}, {
 			use:     "incr <hash_key> <sort_key> [increment]",

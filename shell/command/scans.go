@@ -172,11 +172,14 @@ func (c *call) scanners(ctx context.Context, o client.ScanOptions, split int) ([
 	if err != nil {
 		return nil, err
 	}
+	if _, err := c.session.partitionsOf(ctx, t); err != nil {
+		return nil, err
+	}
 	index := c.flagInt("partition")
 	if index < 0 {
 		return t.UnorderedScanners(ctx, split, o)
 	}
-	count, err := t.Partitions(ctx)
+	count, err := c.session.partitionsOf(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +284,7 @@ func (c *call) scanRows(ctx context.Context, noValue bool) (func(client.Row) err
 	if err != nil {
 		return nil, err
 	}
-	count, err := t.Partitions(ctx)
+	count, err := c.session.partitionsOf(ctx, t)
 	if err != nil {
 		return nil, err
 	}

@@ -110,6 +110,7 @@ func (s *Session) Run(ctx context.Context, words []parse.Word) int {
 func (s *Session) settle() {
 	if s.setTimeout > 0 {
 		s.Timeout, s.setTimeout = s.setTimeout, 0
+		s.Close() // the client has the old one
 		s.Origins.set("timeout", "timeout")
 	}
 	if s.setBytes != nil {
@@ -152,7 +153,9 @@ func (s *Session) open(ctx context.Context, metas []string) (*client.Client, err
 	if err != nil {
 		return nil, usagef(err.Error())
 	}
-	options = append(options, client.WithHooks(&s.last))
+	limit := s.Timeout
+	options = append(options, client.WithHooks(&s.last),
+		client.WithTimeouts(client.Timeouts{Read: limit, Write: limit, Scan: limit, Meta: limit}))
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	return client.Open(ctx, metas, options...)
@@ -180,6 +183,13 @@ func (s *Session) table(ctx context.Context) (*client.Table, error) {
 		return nil, err
 	}
 	return c.Table(s.Table), nil
+}
+
+// partitionsOf gives the number of partitions, within the time of one command.
+func (s *Session) partitionsOf(ctx context.Context, t *client.Table) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	return t.Partitions(ctx)
 }
 
 // usageError is a mistake of the user: nothing was sent.

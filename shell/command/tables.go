@@ -19,6 +19,10 @@ import (
 // leader, which takes a second or two on a busy cluster.
 const createTimeout = time.Minute
 
+// createCalls is how many times longer than another command creating may take: the
+// servers answer once every partition exists.
+const createCalls = 3
+
 // tableVerbs administer tables.
 func tableVerbs() []verb {
 	return []verb{
@@ -63,11 +67,11 @@ func tableVerbs() []verb {
 			aliases: []string{"get_atomic_idempotent"}, min: 1, max: 2, run: runIdempotent, changes: true,
 		}, {
 			use: "enable_atomic_idempotent <table>", short: "the same as table idempotent <table> true",
-			example: "enable_atomic_idempotent temp --dry-run",
+			example: "enable_atomic_idempotent temp --dry-run\nenable_atomic_idempotent temp --dry-run -o json",
 			min:     1, max: 1, run: runIdempotentOn, changes: true,
 		}, {
 			use: "disable_atomic_idempotent <table>", short: "the same as table idempotent <table> false",
-			example: "disable_atomic_idempotent temp --dry-run",
+			example: "disable_atomic_idempotent temp --dry-run\ndisable_atomic_idempotent temp --dry-run -o json",
 			min:     1, max: 1, run: runIdempotentOff, changes: true,
 		},
 	}
@@ -292,14 +296,18 @@ func runCreate(ctx context.Context, c *call) error {
 	if allowed, err := c.proceed(plan{act: act}); !allowed {
 		return err
 	}
-	return c.administerFor(ctx, createTimeout, func(ctx context.Context, a *admin.Admin) error {
-		id, err := a.CreateTable(ctx, name, admin.CreateOptions{
+	var id int32
+	err = c.administerFor(ctx, createCalls*c.session.Timeout, func(ctx context.Context, a *admin.Admin) (err error) {
+		id, err = a.CreateTable(ctx, name, admin.CreateOptions{
 			Partitions: c.flagInt("partition_count"), Replicas: c.flagInt("replica_count"),
 			Envs: envs, FailIfExists: c.flagOn("fail_if_exist"),
 		})
-		if err != nil {
-			return err
-		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.administerFor(ctx, createTimeout, func(ctx context.Context, a *admin.Admin) error {
 		if err := a.WaitReady(ctx, name); err != nil {
 			return err
 		}

@@ -73,7 +73,7 @@ func (c *call) newWalk(ctx context.Context, o client.ScanOptions) (*tableWalk, e
 }
 
 func (w *tableWalk) start(ctx context.Context, o client.ScanOptions) error {
-	count, err := w.t.Partitions(ctx)
+	count, err := w.c.session.partitionsOf(ctx, w.t)
 	if err != nil {
 		return err
 	}

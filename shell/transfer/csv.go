@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -55,6 +56,9 @@ type Columns struct {
 	// Spread makes a record of every other column: the column's name is the sort
 	// key, the cell the value.
 	Spread bool
+	// Literal takes cells as they stand. Otherwise the escapes that export writes
+	// are undone.
+	Literal bool
 }
 
 type csvReader struct {
@@ -62,7 +66,7 @@ type csvReader struct {
 	header            []string
 	hash, sort, value int
 	expires, ttl      int
-	spread            bool
+	spread, literal   bool
 	line              int64
 	pending           []Record
 	before            int64
@@ -80,7 +84,7 @@ func NewReader(f Format, r io.Reader, columns Columns) (Reader, error) {
 }
 
 func newCSVReader(r io.Reader, columns Columns) (*csvReader, error) {
-	c := &csvReader{csv: csv.NewReader(bufio.NewReaderSize(r, 1<<20)), spread: columns.Spread}
+	c := &csvReader{csv: csv.NewReader(bufio.NewReaderSize(r, 1<<20)), spread: columns.Spread, literal: columns.Literal}
 	c.csv.FieldsPerRecord = -1
 	header, err := c.csv.Read()
 	if err != nil {
@@ -99,7 +103,7 @@ func newCSVReader(r io.Reader, columns Columns) (*csvReader, error) {
 		}
 		i := slices.Index(header, name)
 		if i < 0 && needed {
-			return -1, fmt.Errorf("csv: there is no column %q; the header has %s", name, strings.Join(header, ", "))
+			return -1, fmt.Errorf("csv: there is no column %q among %s", name, strings.Join(header, ", "))
 		}
 		return i, nil
 	}
@@ -108,7 +112,7 @@ func newCSVReader(r io.Reader, columns Columns) (*csvReader, error) {
 	c.sort, errs[1] = find(columns.SortKey, csvHeader[1], false)
 	c.value, errs[2] = find(columns.Value, csvHeader[2], !columns.Spread)
 	c.expires, c.ttl = slices.Index(header, csvHeader[3]), slices.Index(header, "ttl_seconds")
-	return c, errors.Join(errs[:]...)
+	return c, cmp.Or(errs[:]...)
 }
 
 func (r *csvReader) Offset() int64 {
@@ -157,7 +161,7 @@ func (r *csvReader) records(cells []string) error {
 		return errNoKey
 	}
 	var err error
-	if record.HashKey, err = parse.Field(text); err != nil {
+	if record.HashKey, err = r.cell(text); err != nil {
 		return err
 	}
 	if record.Expires, err = r.expiry(at); err != nil {
@@ -167,17 +171,24 @@ func (r *csvReader) records(cells []string) error {
 		return r.spreadOut(record, cells)
 	}
 	if text, ok = at(r.sort); ok {
-		if record.SortKey, err = parse.Field(text); err != nil {
+		if record.SortKey, err = r.cell(text); err != nil {
 			return err
 		}
 	}
 	if text, ok = at(r.value); ok {
-		if record.Value, err = parse.Field(text); err != nil {
+		if record.Value, err = r.cell(text); err != nil {
 			return err
 		}
 	}
 	r.pending = append(r.pending, record)
 	return nil
+}
+
+func (r *csvReader) cell(text string) ([]byte, error) {
+	if r.literal {
+		return []byte(text), nil
+	}
+	return parse.Field(text)
 }
 
 func (r *csvReader) spreadOut(record Record, cells []string) error {
@@ -186,7 +197,7 @@ func (r *csvReader) spreadOut(record Record, cells []string) error {
 		if i == r.hash || i == r.expires || i == r.ttl || i >= len(r.header) {
 			continue
 		}
-		value, err := parse.Field(text)
+		value, err := r.cell(text)
 		if err != nil {
 			return err
 		}
