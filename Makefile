@@ -77,6 +77,10 @@ bench-failover: build ## measure how long writes fail when a leader's server goe
 bench-compare: setup ## run Arion beside redis-server and etcd, print a table
 	@scripts/bench-compare.sh
 
+.PHONY: bench-targets
+bench-targets: setup ## measure the promises of docs/performance.md
+	@scripts/bench-targets.sh
+
 .PHONY: bench-guard
 bench-guard: setup ## compare throughput with the last release
 	@scripts/bench-guard.sh
