@@ -167,7 +167,7 @@ func AppendRequest(dst []byte, h *Header, arg Message) []byte {
 // when there is none, as in most error replies. A result that cannot be written
 // is a fault of the caller; the peer then gets ERR_UNKNOWN without a result.
 func AppendReply(dst []byte, h *Header, errName string, result Message) []byte {
-	w := getWriter(dst)
+	w := getWriter(makeRoom(dst, result))
 	if err := writeReply(w, h, errName, result); err != nil {
 		w.Buf = w.Buf[:len(dst)]
 		_ = writeReply(w, h, errUnknown, nil)
