@@ -15,6 +15,7 @@ import (
 type invocation struct {
 	session *Session
 	verb    string
+	called  string // the name it was called by, which may be another
 	begin   time.Time
 	result  render.Result
 	exit    int

@@ -135,6 +135,7 @@ func (m *importer) skipDone(path string) error {
 		return usagef("--resume: " + path + " is of no import of " + file)
 	}
 	m.path = path
+	m.bar.done, m.bar.resumed = m.state.Records, m.state.Records
 	for range m.state.Records {
 		if _, err := m.in.Next(); err != nil && !isMalformed(err) {
 			return usagef("--resume: " + file + " is shorter than it was")

@@ -217,7 +217,7 @@ func runCompact(ctx context.Context, c *call) error {
 		return plan{act: "compact table " + quoted(table), radius: radius(ctx, a, t) + "; disks will be busy"}, nil
 	}
 	return c.changeFor(ctx, jobWait, look, func(ctx context.Context, a *admin.Admin) error {
-		if err := a.StartCompaction(ctx, table, options); err != nil {
+		if err := c.brief(ctx, func(ctx context.Context) error { return a.StartCompaction(ctx, table, options) }); err != nil {
 			return err
 		}
 		if c.flagOn("wait") {
@@ -241,7 +241,11 @@ func (c *call) waitCompacted(ctx context.Context, a *admin.Admin, table string) 
 	bar.total = 100
 	defer bar.end()
 	for {
-		n, err := a.CompactionProgress(ctx, table)
+		var n int
+		err := c.brief(ctx, func(ctx context.Context) (err error) {
+			n, err = a.CompactionProgress(ctx, table)
+			return err
+		})
 		if errors.Is(err, admin.ErrState) || err == nil && n >= 100 {
 			return nil
 		}

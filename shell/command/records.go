@@ -77,10 +77,10 @@ func runGet(ctx context.Context, c *call) error {
 		if err != nil {
 			return err
 		}
-		r := c.open(render.Columns("hash_key", "sort_key", "value"), func(p *render.Printer, row []any) string {
-			return p.Text(row[2])
-		})
-		if err := r.Row(render.Bytes(hashKey), render.Bytes(sortKey), render.Bytes(value)); err != nil {
+		shape := render.Shape{Verb: c.verb, Columns: render.Columns("hash_key", "sort_key", "value"), Alone: 3}
+		shape.Line = func(p *render.Printer, row []any) string { return p.Text(row[2]) }
+		c.result = c.session.Printer.Begin(shape)
+		if err := c.result.Row(render.Bytes(hashKey), render.Bytes(sortKey), render.Bytes(value)); err != nil {
 			return err
 		}
 		return c.answered(render.Summary{})

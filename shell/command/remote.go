@@ -66,6 +66,11 @@ func (c *call) servers(ctx context.Context, a *admin.Admin) ([]server, error) {
 		return list, nil
 	}
 	kind := parse.Text(c.flagText("node_type"))
+	for word, role := range map[string]string{" meta": "meta-server", " replica": "replica-server"} {
+		if strings.HasSuffix(c.called, word) { // as admin-cli has it
+			kind = role
+		}
+	}
 	var list []server
 	if kind == "all" || kind == "meta-server" {
 		for _, addr := range c.session.metaServers(ctx, a) {
@@ -198,6 +203,8 @@ func understood(text string, err error) (string, error) {
 // metaCommand runs a text command on the first meta server that answers; it passes
 // it on to the leader.
 func (s *Session) metaCommand(ctx context.Context, a *admin.Admin, command string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout) // that of the caller may be the wait for a job
+	defer cancel()
 	var last error
 	tried := s.Metas
 	for _, addr := range append(slices.Clone(tried), s.metaServers(ctx, a)...) {

@@ -51,7 +51,11 @@ func (c *call) restartOne(ctx context.Context, a *admin.Admin, node string) erro
 	if err := c.waitWhole(ctx, a); err != nil {
 		return err
 	}
-	before, err := a.NodeState(ctx, node)
+	var before admin.NodeState
+	err := c.brief(ctx, func(ctx context.Context) (err error) {
+		before, err = a.NodeState(ctx, node)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,13 @@ func (c *call) changeFor(ctx context.Context, limit time.Duration, look func(con
 	return c.administerFor(ctx, limit, act)
 }
 
+// brief runs one call of a job, whose own time limit is that of the whole job.
+func (c *call) brief(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, c.session.Timeout)
+	defer cancel()
+	return f(ctx)
+}
+
 func (p plan) text() string {
 	if p.radius == "" {
 		return p.act

@@ -96,7 +96,7 @@ func (s *Session) Run(ctx context.Context, words []parse.Word) int {
 		inv.explain(v)
 		return ExitOK
 	}
-	inv.verb = v.name()
+	inv.verb, inv.called = v.name(), strings.Join(texts[:used], " ")
 	cmd := newCommand(inv, v)
 	cmd.SetArgs(parse.Args(words[used:]))
 	if err := cmd.ExecuteContext(ctx); err != nil {
@@ -153,7 +153,7 @@ func (s *Session) open(ctx context.Context, metas []string) (*client.Client, err
 	if err != nil {
 		return nil, usagef(err.Error())
 	}
-	limit := s.Timeout
+	limit := 2 * s.Timeout // the command's own limit is to come first
 	options = append(options, client.WithHooks(&s.last),
 		client.WithTimeouts(client.Timeouts{Read: limit, Write: limit, Scan: limit, Meta: limit}))
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)

@@ -19,13 +19,11 @@ func suggestion(words []string) string {
 
 // under lists the verbs of a noun.
 func under(noun string) []string {
-	var below []string
-	for _, name := range registry.names {
-		if rest, ok := strings.CutPrefix(name, noun+" "); ok {
-			below = append(below, rest)
-		}
+	registry.once.Do(fillRegistry)
+	if below := continuations(registry.names, []string{noun}); len(below) > 0 {
+		return below
 	}
-	return below
+	return continuations(Names(), []string{strings.ReplaceAll(noun, "-", "_")}) // table-env
 }
 
 // mostSuggestions keeps the advice on one line.

@@ -24,10 +24,24 @@ type lineWriter func(p *Printer, buf []byte, columns []Column, row []any, first 
 var lineWriters = map[Format]lineWriter{JSONL: appendJSONRow, CSV: appendCSVRow, YAML: appendYAMLRow, Plain: appendPlainRow}
 
 func (r *lineResult) Row(values ...any) error {
+	if b, ok := r.alone(values); ok {
+		r.count++
+		_, err := r.p.Out.Write(b)
+		return err
+	}
 	buf := r.write(r.p, nil, r.shape.Columns, values, r.count == 0)
 	r.count++
 	_, err := r.p.Out.Write(buf)
 	return err
+}
+
+// alone gives the bytes of the one value that -o raw is about.
+func (r *lineResult) alone(values []any) ([]byte, bool) {
+	if r.p.Format != Plain || r.shape.Alone == 0 || r.p.Terminal {
+		return nil, false
+	}
+	b, ok := values[r.shape.Alone-1].(Bytes)
+	return b, ok
 }
 
 func (r *lineResult) Done(s Summary) error {

@@ -91,6 +91,9 @@ type Shape struct {
 	// Rows with a Line are printed as they come, others once all are there,
 	// since column widths depend on all of them.
 	Line func(p *Printer, row []any) string
+	// Alone is the number of the column, from 1, that -o raw gives by itself and
+	// without a line end, so that a pipe gets the very bytes. 0 = all columns.
+	Alone int
 }
 
 // Summary ends a result.
