@@ -70,15 +70,15 @@ func (h *Host) purgeLocked(id gpid, s *slot) {
 	h.wg.Add(1)
 	go func() {
 		defer h.wg.Done()
-		h.reclaim(id, r)
+		h.reclaim(id, r, owned)
 	}()
 }
 
 // reclaim rewrites a replica without its foreign records, one replica at a time:
 // nobody waits for it.
-func (h *Host) reclaim(id gpid, r *Replica) {
+func (h *Host) reclaim(id gpid, r *Replica, count int32) {
 	log := h.log.WithField("partition", id.String())
-	if err := r.DropBases(); err != nil {
+	if err := r.DropBases(count); err != nil {
 		log.WithError(err).Warn("base of a finished split stays")
 	}
 	select {
@@ -87,12 +87,12 @@ func (h *Host) reclaim(id gpid, r *Replica) {
 	case <-h.ctx.Done():
 		return
 	}
-	if !r.PurgePending() {
+	if !r.PurgePending(count) {
 		return
 	}
 	err := r.Compact(h.ctx, engine.CompactOptions{})
 	if err == nil {
-		err = r.Purged()
+		err = r.Purged(count)
 	}
 	if err != nil && h.ctx.Err() == nil {
 		log.WithError(err).Warn("space of records that moved in a split comes back later")

@@ -56,9 +56,9 @@ func (h *Host) share(serving map[gpid]*Replica) {
 	for id, r := range serving {
 		n := count[id.table]
 		if r.Leading() {
-			n.leaders++
+			n.leaders += r.partitions()
 		} else {
-			n.followers++
+			n.followers += r.partitions()
 		}
 		count[id.table] = n
 	}
@@ -78,6 +78,23 @@ func (h *Host) share(serving map[gpid]*Replica) {
 		account.SetShares(float64(n.leaders)/partitions, backups)
 		account.SetLeaders(n.leaders)
 	}
+}
+
+// partitions is how many of the table's partitions the replica stands for: more
+// than one until it has split as the table wants it to.
+func (r *Replica) partitions() int {
+	t := r.Table()
+	if t == nil {
+		return 1
+	}
+	owned := r.HashCount()
+	if owned == 0 {
+		owned = t.InitPartitionCount
+	}
+	if owned <= 0 || owned > t.PartitionCount {
+		return 1
+	}
+	return int(t.PartitionCount / owned)
 }
 
 // describe is the replica's report with what the host knows of it.

@@ -68,8 +68,12 @@ func (p *Partition) Wants(s command.Split) bool {
 	return apply.State{HashCount: owned.count, SplitAttempt: owned.attempt}.News(s)
 }
 
-// DropBases removes the bases that nobody took. The caller knows that nobody will.
-func (p *Partition) DropBases() error { return p.machine.dropBases("") }
+// DropBases removes the bases that nobody took of splits into at most count
+// partitions. The caller knows that these splits are over; a later one may be under
+// way.
+func (p *Partition) DropBases(count int32) error {
+	return p.machine.dropBases(func(made int32, _ string) bool { return made <= count })
+}
 
 // Purge lets compactions drop records that are foreign under count partitions. The
 // caller knows that they are safe elsewhere.
@@ -95,16 +99,17 @@ func (m *machine) repurge(e engine.Engine) {
 	}
 }
 
-// PurgePending reports whether foreign records may be left since the last split:
+// PurgePending reports whether records that are foreign under count may be left:
 // nobody has noted that they were compacted away.
-func (p *Partition) PurgePending() bool {
+func (p *Partition) PurgePending(count int32) bool {
 	raw, err := os.ReadFile(p.machine.place.path(purgedFile))
-	return err != nil || strings.TrimSpace(string(raw)) != strconv.Itoa(int(p.HashCount()))
+	return err != nil || strings.TrimSpace(string(raw)) != strconv.Itoa(int(count))
 }
 
-// Purged notes that a compaction begun after Purge has gone through everything.
-func (p *Partition) Purged() error {
-	return replaceFile(p.machine.place.path(purgedFile), fmt.Appendf(nil, "%d\n", p.HashCount()))
+// Purged notes that a compaction begun after Purge(count) has gone through
+// everything.
+func (p *Partition) Purged(count int32) error {
+	return replaceFile(p.machine.place.path(purgedFile), fmt.Appendf(nil, "%d\n", count))
 }
 
 // errForeign is the answer to a write whose hash has another partition now.
@@ -144,7 +149,7 @@ func (m *machine) beforeSplit(h *Handle, entry command.Entry) error {
 // life. Bases of earlier attempts are superseded.
 func (m *machine) makeBase(h *Handle, s command.Split) error {
 	name := baseName(s)
-	if err := m.dropBases(name); err != nil {
+	if err := m.dropBases(func(_ int32, other string) bool { return other != name }); err != nil {
 		return err
 	}
 	if m.hasBase(s) {
@@ -172,15 +177,17 @@ func (m *machine) hasBase(s command.Split) bool {
 	return err == nil && st.IsDir()
 }
 
-// dropBases removes all bases but the one to keep.
-func (m *machine) dropBases(keep string) error {
+// dropBases removes bases, whole or not, by the count they were made for and their
+// name.
+func (m *machine) dropBases(drop func(count int32, name string) bool) error {
 	entries, err := os.ReadDir(m.place.dir)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), basePrefix) && e.Name() != keep {
+		var count, attempt int32
+		if n, _ := fmt.Sscanf(e.Name(), basePrefix+"%d-%d", &count, &attempt); n == 2 && drop(count, e.Name()) {
 			errs = append(errs, os.RemoveAll(m.place.path(e.Name())))
 		}
 	}

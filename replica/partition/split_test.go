@@ -305,8 +305,13 @@ func TestSplitIsReplayed(t *testing.T) {
 	_, found, err = e.Get(key.Append(nil, []byte(after), nil), nil)
 	require.NoError(t, err)
 	require.False(t, found, "the base ends below the split entry")
-	require.NoError(t, p.DropBases())
+	later := filepath.Join(filepath.Dir(base), baseName(command.Split{To: 4, Attempt: 1}))
+	require.NoError(t, os.MkdirAll(later+tmpSuffix, 0o755))
+	require.NoError(t, os.MkdirAll(later, 0o755))
+	require.NoError(t, p.DropBases(2))
 	require.NoDirExists(t, base)
+	require.DirExists(t, later, "the next split is under way already")
+	require.DirExists(t, later+tmpSuffix)
 }
 
 // TestSplitSkippedBySnapshot: such a replica knows what it owns and has no base,

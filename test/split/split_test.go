@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -192,7 +193,9 @@ func TestSplit(t *testing.T) {
 }
 
 // TestLinearizableDuringSplit: clients fight over few records while the table
-// splits twice, a leader of a parent dies in each.
+// splits. In the first split a leader of a parent dies, in the second another and
+// the meta leader with it; in the third one is paused until its partitions have
+// other leaders, and wakes up with what it believed.
 func TestLinearizableDuringSplit(t *testing.T) {
 	p := cluster.StartProcesses(t, cluster.ProcessOptions{Metas: 3})
 	f := setUp(t, p, 2, chaos.Options()...)
@@ -204,12 +207,17 @@ func TestLinearizableDuringSplit(t *testing.T) {
 
 	quiet := connect(t, p.Metas())
 	control := admin.New(quiet)
-	for i, count := range []int{4, 8} {
+	for i, count := range []int{4, 8, 16} {
 		f.eventually("some load", func() error { return more(load, 500*(i+1)) })
 		require.NoError(t, control.StartSplit(f.ctx, "t", count))
 		leaders := f.view.Leaders(f.ctx)
 		require.NotEmpty(t, leaders)
 		victim := leaders[i%len(leaders)].Server
+		if i == 2 {
+			f.pause(p, victim, count/2)
+			f.done()
+			continue
+		}
 		down := []string{victim}
 		if i == 1 {
 			down = append(down, f.metaLeader(p))
@@ -221,7 +229,7 @@ func TestLinearizableDuringSplit(t *testing.T) {
 		}
 		f.done()
 	}
-	f.eventually("load after the splits", func() error { return more(load, 2500) })
+	f.eventually("load after the splits", func() error { return more(load, 3000) })
 	stop()
 	<-finished
 	require.NoError(t, f.admin.WaitReady(f.ctx, "t"))
@@ -236,6 +244,23 @@ func TestLinearizableDuringSplit(t *testing.T) {
 		os.RemoveAll(dir)
 	}
 	f.eventually("agreement", func() error { return f.view.Agreement(f.ctx, 3) })
+}
+
+// pause stops a server until others lead what it led.
+func (f *fixture) pause(p *cluster.Processes, victim string, partitions int) {
+	f.t.Helper()
+	require.NoError(f.t, p.Signal(victim, syscall.SIGSTOP))
+	f.eventually("leaders elsewhere", func() error {
+		led := map[int32]bool{}
+		for _, l := range f.view.Leaders(f.ctx) {
+			led[l.Partition] = led[l.Partition] || l.Server != victim
+		}
+		if len(led) < partitions {
+			return fmt.Errorf("%v of %d", led, partitions)
+		}
+		return nil
+	})
+	require.NoError(f.t, p.Signal(victim, syscall.SIGCONT))
 }
 
 // metaLeader is the name of the meta server that leads.
