@@ -75,9 +75,9 @@ func fillRegistry() {
 		{"Records", [][]verb{recordVerbs(), multiVerbs(), checkVerbs(), batchVerbs()}},
 		{"Scans", [][]verb{scanVerbs()}},
 		{"Data in bulk", [][]verb{bulkVerbs()}},
-		{"Tables", [][]verb{tableVerbs(), envVerbs(), tableStatVerbs()}},
+		{"Tables", [][]verb{tableVerbs(), envVerbs(), tableStatVerbs(), loadVerbs()}},
 		{"Partitions", [][]verb{partitionVerbs(), splitVerbs(), compactVerbs()}},
-		{"Cluster", [][]verb{clusterVerbs(), nodeVerbs()}},
+		{"Cluster", [][]verb{clusterVerbs(), nodeVerbs(), metaVerbs()}},
 		{"Diagnosis", [][]verb{diagnosisVerbs(), liveVerbs()}},
 		{"Session", [][]verb{sessionVerbs(), profileVerbs(), keyVerbs()}},
 	}

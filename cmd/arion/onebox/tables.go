@@ -61,7 +61,7 @@ func exists(ctx context.Context, a *admin.Admin, t Table) (bool, error) {
 		return false, nil
 	case err != nil:
 		return false, err
-	case found.Partitions != t.Partitions, t.Replicas != 0 && found.Replicas != t.Replicas:
+	case found.Partitions%t.Partitions != 0, t.Replicas != 0 && found.Replicas != t.Replicas: // splits double the partitions
 		return true, fmt.Errorf("exists with %d partitions and %d replicas, not as asked for", found.Partitions, found.Replicas)
 	}
 	return true, nil
