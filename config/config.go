@@ -27,17 +27,17 @@ type Node struct {
 	Name    string `mapstructure:"name"`    // shown to people; empty = the rpc address
 	Zone    string `mapstructure:"zone"`    // replicas of a partition are spread over zones; empty = one zone
 	Cluster string `mapstructure:"cluster"` // servers refuse to join a cluster of another name
+	Memory  Size   `mapstructure:"memory"`  // budget of the server, divided by DivideMemory; 0 = the parts are set one by one
 }
 
 // RPC is the port that clients and other servers speak to.
 type RPC struct {
-	Listen           string        `mapstructure:"listen"`              // host:port
-	Advertise        string        `mapstructure:"advertise"`           // what others are told to dial; empty = Listen
-	MaxConns         int           `mapstructure:"max_conns"`           // connections beyond this are closed at accept
-	MaxInFlight      int           `mapstructure:"max_in_flight"`       // unanswered requests per connection; beyond, reading pauses
-	MaxInFlightBytes Size          `mapstructure:"max_in_flight_bytes"` // request bytes held by the whole process
-	ThftHostPorts    bool          `mapstructure:"thft_host_ports"`     // write the optional hp_* fields to THFT peers as well
-	IdleTimeout      time.Duration `mapstructure:"idle_timeout"`        // a connection silent for this long is closed; 0 = never
+	Listen           string `mapstructure:"listen"`              // host:port
+	Advertise        string `mapstructure:"advertise"`           // what others are told to dial; empty = Listen
+	MaxConns         int    `mapstructure:"max_conns"`           // connections beyond this are closed at accept
+	MaxInFlight      int    `mapstructure:"max_in_flight"`       // unanswered requests per connection; beyond, reading pauses
+	MaxInFlightBytes Size   `mapstructure:"max_in_flight_bytes"` // request bytes held by the whole process
+	ThftHostPorts    bool   `mapstructure:"thft_host_ports"`     // write the optional hp_* fields to THFT peers as well
 }
 
 // Raft configures every raft group of the process.

@@ -46,6 +46,7 @@ func Load(path string, overrides map[string]any) (*Config, error) {
 	if err := v.UnmarshalExact(c, viper.DecodeHook(decodeHook())); err != nil {
 		return nil, fmt.Errorf("config %s: %w", orDefault(path, "(no file)"), err)
 	}
+	c.DivideMemory()
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("config %s: %w", orDefault(path, "(no file)"), err)
 	}

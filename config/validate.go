@@ -68,6 +68,8 @@ func (c *Config) ValidateMeta() error {
 func (c *Config) validateNode(p *Problems) {
 	p.check(c.Node.Dir != "", "node.dir", "is empty")
 	p.check(c.Node.Cluster != "", "node.cluster", "is empty")
+	p.check(c.Node.Memory == 0 || c.Node.Memory >= smallestMemory, "node.memory",
+		"%s is less than a server can work in, %s", c.Node.Memory, smallestMemory)
 }
 
 func (c *Config) validateRPC(p *Problems) {
@@ -79,8 +81,7 @@ func (c *Config) validateRPC(p *Problems) {
 	p.atLeast("rpc.max_conns", c.RPC.MaxConns, 1)
 	p.atLeast("rpc.max_in_flight", c.RPC.MaxInFlight, 1)
 	// One frame of the largest size must fit, or it could never be served.
-	p.sizeAtLeast("rpc.max_in_flight_bytes", c.RPC.MaxInFlightBytes, 64*MB)
-	p.notNegative("rpc.idle_timeout", c.RPC.IdleTimeout)
+	p.sizeAtLeast("rpc.max_in_flight_bytes", c.RPC.MaxInFlightBytes, smallestInFlightBytes)
 }
 
 func (c *Config) validateRaft(p *Problems) {

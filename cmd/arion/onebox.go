@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"github.com/arionkv/arion/cmd/arion/dirlock"
@@ -71,5 +72,7 @@ func runOnebox(ctx context.Context, o *onebox.Options, given onebox.Flags, file 
 	if err != nil {
 		return usageError{err}
 	}
-	return onebox.Run(ctx, o, cfg, server.NewLogger(cfg.Log), os.Stdout)
+	log := server.NewLogger(cfg.Log)
+	log.WithFields(logrus.Fields(cfg.Effective())).WithField("go_heap_limit", cfg.LimitHeap().String()).Info("settings shared by all servers")
+	return onebox.Run(ctx, o, cfg, log, os.Stdout)
 }

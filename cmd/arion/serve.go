@@ -50,7 +50,7 @@ func serve(ctx context.Context, cfg *config.Config, role string, open server.Ope
 	defer lock.Release()
 
 	log := server.NewLogger(cfg.Log)
-	log.WithFields(logrus.Fields(cfg.Effective())).Info("settings")
+	log.WithFields(logrus.Fields(cfg.Effective())).WithField("go_heap_limit", cfg.LimitHeap().String()).Info("settings")
 	srv, err := open(ctx, cfg, log)
 	if err != nil {
 		return fmt.Errorf("start %s server on %s: %w", role, cfg.RPC.Listen, err)
