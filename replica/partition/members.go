@@ -105,8 +105,10 @@ func (p *Partition) Report() *arion.ReplicaReport {
 		HashCount: owned.count, SplitAttempt: owned.attempt, BaseReady: owned.base,
 	}
 	if h, err := p.Acquire(); err == nil {
-		r.SizeBytes = int64(h.Stats().SizeBytes)
+		st := h.Stats()
 		h.Release()
+		r.SizeBytes = int64(st.SizeBytes)
+		p.stall.look(p, st)
 	}
 	if m := p.members.known.Load(); mine && m != nil && !p.members.stale.Load() {
 		r.Members, r.ConfigIndex = m.members, int64(m.configIndex)

@@ -15,6 +15,8 @@ type Metrics struct {
 	readIndexes  prometheus.Counter
 	leases       prometheus.Counter
 	snapshotSent prometheus.Counter
+	stalls       prometheus.Counter
+	stalled      prometheus.Gauge
 }
 
 // NewMetrics registers the metrics with r, which may be nil.
@@ -37,13 +39,18 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 		readIndexes:  counter("read_indexes_total", "Quorum round trips made for reads."),
 		leases:       counter("leases_total", "Read leases obtained or renewed."),
 		snapshotSent: counter("snapshot_sent_bytes_total", "Snapshot bytes streamed to other replicas."),
+		stalls:       counter("write_stalls_total", "Times the storage engine of a replica stopped writes."),
+		stalled: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "arion_partition_write_stalled",
+			Help: "Replicas of this node whose storage engine has stopped writes now.",
+		}),
 	}
 	if r == nil {
 		return m, nil
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.entries, m.entryOps, m.refused, m.unknown, m.readIndexes, m.leases, m.snapshotSent,
+		m.entries, m.entryOps, m.refused, m.unknown, m.readIndexes, m.leases, m.snapshotSent, m.stalls, m.stalled,
 	} {
 		errs = append(errs, r.Register(c))
 	}

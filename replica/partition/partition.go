@@ -125,6 +125,7 @@ type Partition struct {
 	proposer   *proposer
 	reader     *reader
 	members    memberCache
+	stall      stall
 	defaultTTL atomic.Uint32
 
 	removed   atomic.Bool   // from the group
@@ -280,6 +281,10 @@ func (p *Partition) Write(kind command.Kind, args []byte, done Done) {
 func (p *Partition) WriteTraced(kind command.Kind, args []byte, t *Trace, done Done) {
 	if !p.leadership.get().mine {
 		p.refuse(done, errNotLeader)
+		return
+	}
+	if p.stall.stopped.Load() {
+		p.refuse(done, errStalled)
 		return
 	}
 	if len(args) > p.o.WriteBytes {
@@ -443,6 +448,7 @@ func (p *Partition) close() error {
 	p.leadership.resign()
 	p.proposer.queue.close(errClosing)
 	p.wg.Wait()
+	p.stall.end(p)
 	p.o.Raft.Unsubscribe(p.shardID, p.replicaID)
 	return err
 }
