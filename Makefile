@@ -54,6 +54,8 @@ purego: ## check that contract, client and shell need no C compiler
 fuzz: setup ## run each fuzz target for FUZZ_TIME (20s)
 	@scripts/fuzz.sh $(TEST_TAGS) $(FUZZ_TIME)
 
+# Length of `make soak`.
+SOAK_TIME ?= 10m
 # Length of each of the two runs of `make chaos` under load: cuts, and kills.
 CHAOS_TIME ?= 5m
 
@@ -61,6 +63,10 @@ CHAOS_TIME ?= 5m
 chaos: build ## torment clusters, twice CHAOS_TIME (5m): kills, pauses, cuts, damaged files
 	go test -tags $(TAGS) -count=1 -timeout 60m -v ./test/chaos \
 	  -chaos.kills=10 -chaos.time=$(CHAOS_TIME)
+
+.PHONY: soak
+soak: setup ## send damaged frames to a cluster for SOAK_TIME (10m)
+	ARION_SOAK=$(SOAK_TIME) go test -tags $(TEST_TAGS) -count=1 -timeout 60m -v -run TestDamagedFrames ./test/wire
 
 .PHONY: mutants
 mutants: build ## check that chaos catches deliberately broken builds
