@@ -1,9 +1,11 @@
 package compact
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,6 +101,12 @@ func (r *Runner) Close() {
 // and there is room for, and cancels what must not run any more.
 func (r *Runner) Tick(targets []Target) {
 	now := r.now()
+	// All nodes go through a table in the same order: a follower's compaction
+	// waits for the leader's, which must not be the last of its node.
+	targets = slices.Clone(targets)
+	slices.SortFunc(targets, func(a, b Target) int {
+		return cmp.Or(cmp.Compare(a.ID.Table, b.ID.Table), cmp.Compare(a.ID.Index, b.ID.Index))
+	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range targets {

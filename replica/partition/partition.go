@@ -398,19 +398,29 @@ func (p *Partition) Leader() (replicaID int64, term uint64, isLeader bool) {
 // nothing for an engine that has none.
 func (p *Partition) Tune(t engine.Tuning) error { return p.machine.tune(t) }
 
-// Compact purges what is deleted or expired. A leader pushes the clock first.
+const (
+	// clockWait bounds how long a follower's compaction waits for its leader to
+	// push the clock. The compactions of a table begin within a SYNC round of each
+	// other, unless the leader has other partitions to compact first.
+	clockWait = 10 * time.Second
+	// clockSlack is how far the clock may lie behind the start of a compaction:
+	// the leader may have begun, and pushed, that much earlier.
+	clockSlack = 2 * time.Second
+	clockPoll  = 50 * time.Millisecond
+)
+
+// Compact purges what is deleted or expired. A leader pushes the clock first; a
+// follower waits for that, since with an old clock it would keep all that has
+// expired since the last write.
 func (p *Partition) Compact(ctx context.Context, o engine.CompactOptions) error {
+	var err error
 	if p.leadership.get().mine {
-		pushed := make(chan error, 1)
-		p.PushClock(func(err error) { pushed <- err })
-		select {
-		case err := <-pushed:
-			if err != nil {
-				p.log.WithError(err).Warn("compaction goes by an old clock")
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		err = p.pushClock(ctx)
+	} else {
+		err = p.awaitClock(ctx)
+	}
+	if err != nil {
+		return err
 	}
 	h, err := p.Acquire()
 	if err != nil {
@@ -418,6 +428,40 @@ func (p *Partition) Compact(ctx context.Context, o engine.CompactOptions) error 
 	}
 	defer h.Release()
 	return h.Compact(ctx, o)
+}
+
+// pushClock waits until the clock has reached the present. That it could not is
+// no reason not to compact.
+func (p *Partition) pushClock(ctx context.Context) error {
+	pushed := make(chan error, 1)
+	p.PushClock(func(err error) { pushed <- err })
+	select {
+	case err := <-pushed:
+		if err != nil {
+			p.log.WithError(err).Warn("compaction goes by an old clock")
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *Partition) awaitClock(ctx context.Context) error {
+	wanted := uint64(time.Now().Add(-clockSlack).UnixMilli())
+	patience := time.NewTimer(clockWait)
+	defer patience.Stop()
+	for p.ClockMS() < wanted {
+		select {
+		case <-time.After(clockPoll):
+		case <-patience.C:
+			return nil
+		case <-p.closing:
+			return errClosing
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // Close hands leadership over, answers everything and closes the replica. It is
