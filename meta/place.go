@@ -13,6 +13,7 @@ import (
 
 	"github.com/arionkv/arion/config"
 	"github.com/arionkv/arion/idl/arion"
+	"github.com/arionkv/arion/internal/durable"
 	"github.com/arionkv/arion/internal/rpc"
 	metaraft "github.com/arionkv/arion/meta/raft"
 )
@@ -52,17 +53,7 @@ func (p place) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, placeFile)
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(raw, '\n'))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
+	return durable.ReplaceFile(filepath.Join(dir, placeFile), append(raw, '\n'))
 }
 
 // findPlace tells this server's place, and records it before raft starts in it.

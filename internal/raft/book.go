@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/arionkv/arion/internal/durable"
 )
 
 const (
@@ -78,33 +80,8 @@ func (b *Book) Set(addrs map[Target]string) error {
 		return err
 	}
 	b.addrs = next // useful even if the disk refuses it
-	if err := writeFile(b.path, append(raw, '\n')); err != nil {
+	if err := durable.ReplaceFile(b.path, append(raw, '\n')); err != nil {
 		return fmt.Errorf("address book: %w", err)
 	}
 	return nil
-}
-
-// writeFile replaces path atomically and durably.
-func writeFile(path string, content []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

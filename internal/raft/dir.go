@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/arionkv/arion/internal/durable"
 )
 
 // A raft directory:
@@ -69,7 +71,7 @@ func writeSettings(dir string, s settings) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, settingsFile), append(raw, '\n'))
+	return durable.ReplaceFile(filepath.Join(dir, settingsFile), append(raw, '\n'))
 }
 
 // prepareDir makes dir ready for dragonboat and returns the settings in force.
@@ -159,7 +161,7 @@ func forgetHostName(dir string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, append(flagSum(body), body...))
+	return durable.ReplaceFile(path, append(flagSum(body), body...))
 }
 
 // linkHostDir makes the directory that dragonboat names after the machine a link
@@ -184,7 +186,7 @@ func linkHostDir(dir string) error {
 	if err := os.Symlink(stableHostDir, link); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // strayFiles are dragonboat's tuning files. It reads them from the working

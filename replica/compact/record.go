@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/arionkv/arion/internal/durable"
 )
 
 // recordFile lies in the directory of a replica:
@@ -56,21 +58,5 @@ func (r Record) Save(dir string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, recordFile)
-	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(raw, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".tmp", path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.ReplaceFile(filepath.Join(dir, recordFile), append(raw, '\n'))
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/arionkv/arion/internal/durable"
 )
 
 // The directory of a replica:
@@ -32,7 +34,7 @@ const (
 	currentFile    = "CURRENT"
 	dbPrefix       = "db-"
 	pinPrefix      = "pin-"
-	tmpSuffix      = ".tmp"
+	tmpSuffix      = durable.TmpSuffix
 )
 
 // identity is the content of replica.json.
@@ -121,10 +123,10 @@ func (p *place) writeIdentity(id identity) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(p.path(identityFile), append(raw, '\n')); err != nil {
+	if err := durable.ReplaceFile(p.path(identityFile), append(raw, '\n')); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(p.dir))
+	return durable.SyncDir(filepath.Dir(p.dir))
 }
 
 func (p *place) path(name string) string { return filepath.Join(p.dir, name) }
@@ -179,34 +181,9 @@ func (p *place) fresh(prefix string) string {
 // setLive makes the engine directory name the live one. After a crash either
 // the old or the new one is live.
 func (p *place) setLive(name string) error {
-	if err := replaceFile(p.path(currentFile), []byte(name+"\n")); err != nil {
+	if err := durable.ReplaceFile(p.path(currentFile), []byte(name+"\n")); err != nil {
 		return fmt.Errorf("switch %s to %s: %w", p.dir, name, err)
 	}
 	p.live = name
 	return nil
-}
-
-// replaceFile replaces path atomically and durably.
-func replaceFile(path string, content []byte) error {
-	tmp := path + tmpSuffix
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/lni/dragonboat/v4/statemachine"
 	"github.com/sirupsen/logrus"
 
+	"github.com/arionkv/arion/internal/durable"
 	"github.com/arionkv/arion/replica/apply"
 	"github.com/arionkv/arion/replica/command"
 	"github.com/arionkv/arion/replica/engine"
@@ -364,7 +365,7 @@ func (m *machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
 		err = os.Rename(tmp, dir)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(dir))
+		err = durable.SyncDir(filepath.Dir(dir))
 	}
 	if err != nil {
 		return fmt.Errorf("partition %v: receive snapshot: %w", m.id, err)

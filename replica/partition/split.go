@@ -13,6 +13,7 @@ import (
 	"github.com/lni/dragonboat/v4"
 
 	"github.com/arionkv/arion/idl/code"
+	"github.com/arionkv/arion/internal/durable"
 	"github.com/arionkv/arion/replica/apply"
 	"github.com/arionkv/arion/replica/command"
 	"github.com/arionkv/arion/replica/engine"
@@ -109,7 +110,7 @@ func (p *Partition) PurgePending(count int32) bool {
 // Purged notes that a compaction begun after Purge(count) has gone through
 // everything.
 func (p *Partition) Purged(count int32) error {
-	return replaceFile(p.machine.place.path(purgedFile), fmt.Appendf(nil, "%d\n", count))
+	return durable.ReplaceFile(p.machine.place.path(purgedFile), fmt.Appendf(nil, "%d\n", count))
 }
 
 // errForeign is the answer to a write whose hash has another partition now.
@@ -164,7 +165,7 @@ func (m *machine) makeBase(h *Handle, s command.Split) error {
 		err = os.Rename(tmp, m.place.path(name))
 	}
 	if err == nil {
-		err = syncDir(m.place.dir)
+		err = durable.SyncDir(m.place.dir)
 	}
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(tmp))
@@ -251,7 +252,7 @@ func moveBase(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(syncDir(filepath.Dir(to)), syncDir(filepath.Dir(from)))
+	return errors.Join(durable.SyncDir(filepath.Dir(to)), durable.SyncDir(filepath.Dir(from)))
 }
 
 // root truncates the log of a replica that began with a base, once, so that as a

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/arionkv/arion/internal/durable"
 )
 
 // A snapshot on its way from one replica to another: the files of an engine
@@ -153,7 +155,7 @@ func readStream(r io.Reader, dir string, stopped func() bool) error {
 			return err
 		}
 		if done {
-			return syncDir(dir)
+			return durable.SyncDir(dir)
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/arionkv/arion/internal/durable"
 )
 
 // layoutFile remembers with which servers and ports the directory was made:
@@ -72,9 +74,5 @@ func (o *Options) record() error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(o.Dir, layoutFile)
-	if err := os.WriteFile(path+".tmp", append(text, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".tmp", path)
+	return durable.ReplaceFile(filepath.Join(o.Dir, layoutFile), append(text, '\n'))
 }

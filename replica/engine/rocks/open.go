@@ -14,6 +14,7 @@ import (
 
 	"github.com/linxGnu/grocksdb"
 
+	"github.com/arionkv/arion/internal/durable"
 	"github.com/arionkv/arion/replica/engine"
 )
 
@@ -70,7 +71,7 @@ func prepare(dir string, mustExist bool) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
+	return durable.SyncDir(filepath.Dir(dir))
 }
 
 // Checkpoint implements engine.Engine.
@@ -91,7 +92,7 @@ func (s *store) Checkpoint(dir string) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
+	return durable.SyncDir(filepath.Dir(dir))
 }
 
 const checkpointTries = 5
@@ -111,14 +112,4 @@ func (s *store) checkpoint(dir string) error {
 		return statusError("checkpoint", dir, err.Error())
 	}
 	return nil
-}
-
-// syncDir makes names created in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	return d.Sync()
 }
