@@ -3,9 +3,10 @@ package gossip
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"math"
 
 	"github.com/arionkv/arion/idl/arion"
+	"github.com/arionkv/arion/internal/cursor"
 )
 
 // Every message begins with a kind byte whose upper half is the format version (0 so far) and is refused if unknown.
@@ -47,15 +48,15 @@ func appendEndpoint(dst []byte, e *arion.NodeEndpoint) []byte {
 }
 
 func decodeEndpoint(b []byte) (*arion.NodeEndpoint, error) {
-	d := decoder{buf: b}
+	d := newDecoder(b)
 	d.kind(kindEndpoint)
-	e := &arion.NodeEndpoint{Role: arion.NodeRole(d.u8()), NodeID: d.int(), Boot: d.int()}
+	e := &arion.NodeEndpoint{Role: arion.NodeRole(d.Byte()), NodeID: d.int(), Boot: d.int()}
 	e.RPCAddress, e.RaftAddress, e.GossipAddress = d.text(), d.text(), d.text()
 	e.Version, e.Zone = d.text(), d.text()
 	if e.NodeID <= 0 {
-		d.fail("node id")
+		d.Fail("node id")
 	}
-	return e, d.finish()
+	return e, d.Finish()
 }
 
 // delta is the news about one replica.
@@ -93,14 +94,14 @@ func (n delta) encode() []byte {
 }
 
 func decodeDelta(b []byte) ([]delta, error) {
-	d := decoder{buf: b}
+	d := newDecoder(b)
 	d.kind(kindDelta)
-	node, boot, seq := d.int(), d.int(), d.uint()
+	node, boot, seq := d.int(), d.int(), d.Uint()
 	var out []delta
-	for len(d.buf) > 0 && len(out) < packetSize {
+	for d.Len() > 0 && len(out) < packetSize {
 		out = append(out, delta{node, boot, seq, d.report()})
 	}
-	return out, d.finish()
+	return out, d.Finish()
 }
 
 // origin is all that one node reported, as of its sequence number.
@@ -127,22 +128,22 @@ func encodeState(origins []origin) []byte {
 }
 
 func decodeState(b []byte) ([]origin, error) {
-	d := decoder{buf: b}
+	d := newDecoder(b)
 	d.kind(kindState)
 	var out []origin
 	total := 0
-	for n := d.count(4, maxOrigins); n > 0 && d.err == nil; n-- {
-		o := origin{node: d.int(), boot: d.int(), seq: d.uint()}
+	for n := d.count(4, maxOrigins); n > 0 && d.OK(); n-- {
+		o := origin{node: d.int(), boot: d.int(), seq: d.Uint()}
 		m := d.count(minReportBytes, maxReports)
 		if total += m; total > maxStateReports {
-			d.fail("too many reports")
+			d.Fail("too many reports")
 		}
-		for ; m > 0 && d.err == nil; m-- {
+		for ; m > 0 && d.OK(); m-- {
 			o.reports = append(o.reports, d.report())
 		}
 		out = append(out, o)
 	}
-	return out, d.finish()
+	return out, d.Finish()
 }
 
 // appendReport writes the fields that gossip carries. Members and error texts go with SYNC only.
@@ -158,93 +159,49 @@ func appendReport(b []byte, r *arion.ReplicaReport) []byte {
 	return b
 }
 
-// decoder reads varints; the first fault sticks.
-type decoder struct {
-	buf []byte
-	err error
-}
+// decoder reads messages.
+type decoder struct{ cursor.Cursor }
 
-func (d *decoder) fail(what string) {
-	if d.err == nil {
-		d.err = fmt.Errorf("%w: %s", errMalformed, what)
-	}
-	d.buf = nil
-}
-
-func (d *decoder) finish() error {
-	if d.err == nil && len(d.buf) > 0 {
-		d.fail("trailing bytes")
-	}
-	return d.err
-}
+func newDecoder(b []byte) decoder { return decoder{cursor.New(b, errMalformed)} }
 
 func (d *decoder) kind(want byte) {
-	if d.u8() != want {
-		d.fail("kind or version")
+	if d.Byte() != want {
+		d.Fail("kind or version")
 	}
-}
-
-func (d *decoder) u8() byte {
-	if len(d.buf) == 0 {
-		d.fail("short")
-		return 0
-	}
-	v := d.buf[0]
-	d.buf = d.buf[1:]
-	return v
-}
-
-func (d *decoder) uint() uint64 {
-	v, n := binary.Uvarint(d.buf)
-	if n <= 0 {
-		d.fail("number")
-		return 0
-	}
-	d.buf = d.buf[n:]
-	return v
 }
 
 func (d *decoder) int() int64 {
-	v := d.uint()
-	if v > 1<<63-1 {
-		d.fail("number out of range")
+	v := d.Uint()
+	if v > math.MaxInt64 {
+		d.Fail("number out of range")
 		return 0
 	}
 	return int64(v)
 }
 
 func (d *decoder) int32() int32 {
-	v := d.uint()
-	if v > 1<<31-1 {
-		d.fail("number out of range")
+	v := d.Uint()
+	if v > math.MaxInt32 {
+		d.Fail("number out of range")
 		return 0
 	}
 	return int32(v)
 }
 
-func (d *decoder) text() string {
-	n := int(d.u8())
-	if n > len(d.buf) {
-		d.fail("text")
-		return ""
-	}
-	s := string(d.buf[:n])
-	d.buf = d.buf[n:]
-	return s
-}
+func (d *decoder) text() string { return d.Text(int(d.Byte())) }
 
-// count reads a number of elements of at least width bytes each, checked against the bytes that are left.
+// count reads a number of elements of at least width bytes each.
 func (d *decoder) count(width, limit int) int {
-	n := d.uint()
-	if n > uint64(limit) || n > uint64(len(d.buf)/width) {
-		d.fail("count")
+	n := d.Count(width)
+	if n > limit {
+		d.Fail("count")
 		return 0
 	}
-	return int(n)
+	return n
 }
 
 func (d *decoder) report() *arion.ReplicaReport {
-	r := &arion.ReplicaReport{State: arion.ReplicaState(d.u8()), LeaseValid: d.u8()&1 != 0}
+	r := &arion.ReplicaReport{State: arion.ReplicaState(d.Byte()), LeaseValid: d.Byte()&1 != 0}
 	r.TableID, r.PartitionIndex, r.ReplicaID = d.int32(), d.int32(), d.int()
 	r.Term, r.LeaderReplicaID, r.AppliedIndex, r.SizeBytes = d.int(), d.int(), d.int(), d.int()
 	return r

@@ -2,10 +2,11 @@ package catalog
 
 import (
 	"encoding/binary"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
+
+	"github.com/arionkv/arion/internal/cursor"
 )
 
 // encoder appends values: numbers as varints (signed ones in zigzag form), text as length and bytes.
@@ -69,96 +70,47 @@ func (e *encoder) numbers(m map[string]int64) {
 	}
 }
 
-// decoder reads what encoder wrote. The first fault sticks; every later read gives zero. Counts are checked against the
-// bytes that are left before anything is allocated.
+// decoder reads what encoder wrote.
 type decoder struct {
-	buf    []byte
-	err    error
+	cursor.Cursor
 	format byte // of a snapshot; 0 for anything else, which is in the newest
 }
 
-func (d *decoder) fail(what string) {
-	if d.err == nil {
-		d.err = fmt.Errorf("%w: %s", ErrMalformed, what)
-	}
-	d.buf = nil
-}
-
-func (d *decoder) finish() error {
-	if d.err == nil && len(d.buf) > 0 {
-		d.fail("trailing bytes")
-	}
-	return d.err
-}
-
-func (d *decoder) uint() uint64 {
-	v, n := binary.Uvarint(d.buf)
-	if n <= 0 {
-		d.fail("number")
-		return 0
-	}
-	d.buf = d.buf[n:]
-	return v
-}
-
-func (d *decoder) int() int64 {
-	v, n := binary.Varint(d.buf)
-	if n <= 0 {
-		d.fail("number")
-		return 0
-	}
-	d.buf = d.buf[n:]
-	return v
+func newDecoder(b []byte, format byte) decoder {
+	return decoder{cursor.New(b, ErrMalformed), format}
 }
 
 func (d *decoder) int32() int32 {
-	v := d.int()
+	v := d.Int()
 	if v < math.MinInt32 || v > math.MaxInt32 {
-		d.fail("number out of range")
+		d.Fail("number out of range")
 		return 0
 	}
 	return int32(v)
 }
 
 func (d *decoder) bool() bool {
-	if len(d.buf) == 0 || d.buf[0] > 1 {
-		d.fail("bool")
-		return false
+	v := d.Byte()
+	if v > 1 {
+		d.Fail("bool")
 	}
-	v := d.buf[0] == 1
-	d.buf = d.buf[1:]
-	return v
+	return v == 1
 }
 
-func (d *decoder) str() string {
-	n := d.count(1)
-	s := string(d.buf[:n])
-	d.buf = d.buf[n:]
-	return s
-}
-
-// count reads the length of a list whose elements take at least width bytes each.
-func (d *decoder) count(width int) int {
-	n := d.uint()
-	if n > uint64(len(d.buf)/width) {
-		d.fail("count beyond the data")
-		return 0
-	}
-	return int(n)
-}
+func (d *decoder) str() string { return d.Text(d.Count(1)) }
 
 func (d *decoder) strings() []string {
 	var out []string
-	for n := d.count(1); n > 0 && d.err == nil; n-- {
+	for n := d.Count(1); n > 0 && d.OK(); n-- {
 		out = append(out, d.str())
 	}
 	return out
 }
 
 func (d *decoder) text() map[string]string {
-	n := d.count(2)
+	n := d.Count(2)
 	m := make(map[string]string, n)
-	for ; n > 0 && d.err == nil; n-- {
+	for ; n > 0 && d.OK(); n-- {
 		k := d.str()
 		m[k] = d.str()
 	}
@@ -167,10 +119,10 @@ func (d *decoder) text() map[string]string {
 
 func (d *decoder) replicas() []Replica {
 	var out []Replica
-	for n := d.count(3); n > 0 && d.err == nil; n-- {
-		r := Replica{ID: d.int(), NodeID: d.int(), Voting: d.bool()}
+	for n := d.Count(3); n > 0 && d.OK(); n-- {
+		r := Replica{ID: d.Int(), NodeID: d.Int(), Voting: d.bool()}
 		if d.format != 1 {
-			r.Leaving, r.Replaces, r.Why = d.bool(), d.int(), d.reason()
+			r.Leaving, r.Replaces, r.Why = d.bool(), d.Int(), d.reason()
 		}
 		out = append(out, r)
 	}
@@ -178,28 +130,28 @@ func (d *decoder) replicas() []Replica {
 }
 
 func (d *decoder) reason() Reason {
-	v := d.uint()
+	v := d.Uint()
 	if v > uint64(ForOperator) {
-		d.fail("reason")
+		d.Fail("reason")
 		return 0
 	}
 	return Reason(v)
 }
 
 func (d *decoder) numbers() map[string]int64 {
-	n := d.count(2)
+	n := d.Count(2)
 	m := make(map[string]int64, n)
-	for ; n > 0 && d.err == nil; n-- {
+	for ; n > 0 && d.OK(); n-- {
 		k := d.str()
-		m[k] = d.int()
+		m[k] = d.Int()
 	}
 	return m
 }
 
 func (d *decoder) splitState() SplitState {
-	v := d.uint()
+	v := d.Uint()
 	if v > uint64(SplitCut) {
-		d.fail("split state")
+		d.Fail("split state")
 		return 0
 	}
 	return SplitState(v)

@@ -157,9 +157,9 @@ func Decode(b []byte) (Command, error) {
 	if c == nil {
 		return nil, fmt.Errorf("%w: command kind %d", ErrMalformed, b[1])
 	}
-	d := decoder{buf: b[2:]}
+	d := newDecoder(b[2:], 0)
 	c.get(&d)
-	if err := d.finish(); err != nil {
+	if err := d.Finish(); err != nil {
 		return nil, fmt.Errorf("command kind %d: %w", b[1], err)
 	}
 	return c, nil
@@ -194,10 +194,10 @@ func EncodeResult(r Result) []byte {
 
 // DecodeResult reads what EncodeResult wrote.
 func DecodeResult(b []byte) (Result, error) {
-	d := decoder{buf: b}
-	r := Result{Code: code.Code(d.uint()), TableID: d.int32(), Value: d.int(), Hint: d.str()}
-	for n := d.count(1); n > 0; n-- {
+	d := newDecoder(b, 0)
+	r := Result{Code: code.Code(d.Uint()), TableID: d.int32(), Value: d.Int(), Hint: d.str()}
+	for n := d.Count(1); n > 0; n-- {
 		r.Keys = append(r.Keys, d.str())
 	}
-	return r, d.finish()
+	return r, d.Finish()
 }

@@ -39,7 +39,7 @@ func (c *UpdateEnvs) put(e *encoder) {
 }
 
 func (c *UpdateEnvs) get(d *decoder) {
-	c.Name, c.Op, c.Keys, c.Values, c.Prefix = d.str(), EnvOp(d.uint()), d.strings(), d.strings(), d.str()
+	c.Name, c.Op, c.Keys, c.Values, c.Prefix = d.str(), EnvOp(d.Uint()), d.strings(), d.strings(), d.str()
 }
 
 func (c *UpdateEnvs) apply(s *State) Result {

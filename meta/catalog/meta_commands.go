@@ -69,8 +69,8 @@ func (*RecordMeta) kind() kind { return kindRecordMeta }
 func (c *RecordMeta) put(e *encoder) { e.uint(c.ReplicaID); e.int(c.NodeID); e.str(c.Address) }
 
 func (c *RecordMeta) get(d *decoder) {
-	c.ReplicaID, c.NodeID = d.uint(), d.int()
-	if len(d.buf) > 0 { // the first builds did not record addresses
+	c.ReplicaID, c.NodeID = d.Uint(), d.Int()
+	if d.Len() > 0 { // the first builds did not record addresses
 		c.Address = d.str()
 	}
 }
@@ -130,7 +130,7 @@ type SetMeta struct {
 
 func (*SetMeta) kind() kind       { return kindSetMeta }
 func (c *SetMeta) put(e *encoder) { e.uint(c.ReplicaID); e.uint(uint64(c.State)) }
-func (c *SetMeta) get(d *decoder) { c.ReplicaID, c.State = d.uint(), MetaState(d.uint()) }
+func (c *SetMeta) get(d *decoder) { c.ReplicaID, c.State = d.Uint(), MetaState(d.Uint()) }
 func (c *SetMeta) apply(s *State) Result {
 	m, known := s.metas[c.ReplicaID]
 	if !known {

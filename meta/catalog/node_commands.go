@@ -95,7 +95,7 @@ type SetNodeState struct {
 
 func (*SetNodeState) kind() kind       { return kindSetNodeState }
 func (c *SetNodeState) put(e *encoder) { e.int(c.NodeID); e.uint(uint64(c.State)) }
-func (c *SetNodeState) get(d *decoder) { c.NodeID, c.State = d.int(), NodeState(d.uint()) }
+func (c *SetNodeState) get(d *decoder) { c.NodeID, c.State = d.Int(), NodeState(d.Uint()) }
 func (c *SetNodeState) apply(s *State) Result {
 	n := s.nodes[c.NodeID]
 	switch {
@@ -118,7 +118,7 @@ type NoteAway struct{ NodeID, UnixSec int64 }
 
 func (*NoteAway) kind() kind       { return kindNoteAway }
 func (c *NoteAway) put(e *encoder) { e.int(c.NodeID); e.int(c.UnixSec) }
-func (c *NoteAway) get(d *decoder) { c.NodeID, c.UnixSec = d.int(), d.int() }
+func (c *NoteAway) get(d *decoder) { c.NodeID, c.UnixSec = d.Int(), d.Int() }
 func (c *NoteAway) apply(s *State) Result {
 	n := s.nodes[c.NodeID]
 	if n == nil || c.UnixSec < 0 {
@@ -135,7 +135,7 @@ type ForgetNode struct{ NodeID int64 }
 
 func (*ForgetNode) kind() kind       { return kindForgetNode }
 func (c *ForgetNode) put(e *encoder) { e.int(c.NodeID) }
-func (c *ForgetNode) get(d *decoder) { c.NodeID = d.int() }
+func (c *ForgetNode) get(d *decoder) { c.NodeID = d.Int() }
 func (c *ForgetNode) apply(s *State) Result {
 	if s.nodes[c.NodeID] == nil {
 		return refuse(code.ObjectNotFound, "no node %x", c.NodeID)
@@ -161,7 +161,7 @@ type SetOption struct {
 
 func (*SetOption) kind() kind       { return kindSetOption }
 func (c *SetOption) put(e *encoder) { e.str(c.Name); e.int(c.Value) }
-func (c *SetOption) get(d *decoder) { c.Name, c.Value = d.str(), d.int() }
+func (c *SetOption) get(d *decoder) { c.Name, c.Value = d.str(), d.Int() }
 func (c *SetOption) apply(s *State) Result {
 	if !ValidName(c.Name) || len(s.Settings.Options) >= MaxOptions {
 		return refuse(code.InvalidParameters, "not the name of a setting: %q", c.Name)
@@ -198,8 +198,8 @@ func (c *ConfirmLeaders) put(e *encoder) {
 }
 
 func (c *ConfirmLeaders) get(d *decoder) {
-	for n := d.count(4); n > 0 && d.err == nil; n-- {
-		c.Events = append(c.Events, LeaderEvent{d.int32(), d.int32(), d.int(), d.int()})
+	for n := d.Count(4); n > 0 && d.OK(); n-- {
+		c.Events = append(c.Events, LeaderEvent{d.int32(), d.int32(), d.Int(), d.Int()})
 	}
 }
 

@@ -23,7 +23,7 @@ func (c *ReformPartition) put(e *encoder) {
 
 func (c *ReformPartition) get(d *decoder) {
 	c.TableID, c.Partition, c.ReplicaID = getReplicaRef(d)
-	c.Term = d.int()
+	c.Term = d.Int()
 }
 
 func (c *ReformPartition) apply(s *State) Result {

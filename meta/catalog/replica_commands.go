@@ -30,7 +30,7 @@ func (c *AddReplica) put(e *encoder) {
 }
 
 func (c *AddReplica) get(d *decoder) {
-	c.TableID, c.Partition, c.NodeID, c.Replaces, c.Why = d.int32(), d.int32(), d.int(), d.int(), d.reason()
+	c.TableID, c.Partition, c.NodeID, c.Replaces, c.Why = d.int32(), d.int32(), d.Int(), d.Int(), d.reason()
 }
 
 func (c *AddReplica) apply(s *State) Result {
@@ -165,7 +165,7 @@ func putReplicaRef(e *encoder, tableID, index int32, replicaID int64) {
 	e.int(replicaID)
 }
 
-func getReplicaRef(d *decoder) (int32, int32, int64) { return d.int32(), d.int32(), d.int() }
+func getReplicaRef(d *decoder) (int32, int32, int64) { return d.int32(), d.int32(), d.Int() }
 
 // CountEnv is the setting that shows a change of the replica count under way, as the Pegasus tools know it.
 const CountEnv = "max_replica_count.update"

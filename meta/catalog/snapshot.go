@@ -51,32 +51,32 @@ func Restore(b []byte) (*State, error) {
 	if len(b) == 0 || b[0] < 1 || b[0] > snapshotFormat {
 		return nil, fmt.Errorf("%w: snapshot format", ErrMalformed)
 	}
-	d := decoder{buf: b[1:], format: b[0]}
+	d := newDecoder(b[1:], b[0])
 	s := New()
-	s.Index, s.Version = d.uint(), d.uint()
+	s.Index, s.Version = d.Uint(), d.Uint()
 	s.Settings = Settings{ClusterName: d.str(), Level: Level(d.int32()), NextTableID: d.int32(), Options: map[string]int64{}}
 	if d.format > 1 {
 		s.Settings.Options = d.numbers()
 	}
-	for n := d.count(8); n > 0 && d.err == nil; n-- {
+	for n := d.Count(8); n > 0 && d.OK(); n-- {
 		s.restoreTable(&d)
 	}
-	for n := d.count(9); n > 0 && d.err == nil; n-- {
+	for n := d.Count(9); n > 0 && d.OK(); n-- {
 		node := getNode(&d)
 		if d.format > 1 {
-			node.AwaySinceUnixSec = d.int()
+			node.AwaySinceUnixSec = d.Int()
 		}
 		s.nodes[node.ID] = node
 	}
-	for n := d.count(2); n > 0 && d.err == nil; n-- {
-		id := d.uint()
-		m := Meta{NodeID: d.int()}
+	for n := d.Count(2); n > 0 && d.OK(); n-- {
+		id := d.Uint()
+		m := Meta{NodeID: d.Int()}
 		if d.format > 1 {
-			m.Address, m.State = d.str(), MetaState(d.uint())
+			m.Address, m.State = d.str(), MetaState(d.Uint())
 		}
 		s.metas[id] = m
 	}
-	if err := d.finish(); err != nil {
+	if err := d.Finish(); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -84,11 +84,11 @@ func Restore(b []byte) (*State, error) {
 
 func (s *State) restoreTable(d *decoder) {
 	t := getTable(d)
-	if d.err != nil {
+	if !d.OK() {
 		return
 	}
 	if t.SplitFrom != 0 && 2*t.SplitFrom != t.PartitionCount || !t.Status.valid() || int(t.PartitionCount) != len(t.Partitions) || s.tables[t.ID] != nil {
-		d.fail("table")
+		d.Fail("table")
 		return
 	}
 	s.tables[t.ID] = t
@@ -128,14 +128,14 @@ func putTable(e *encoder, t *Table) {
 
 func getTable(d *decoder) *Table {
 	t := &Table{
-		ID: d.int32(), Name: d.str(), Status: Status(d.uint()),
+		ID: d.int32(), Name: d.str(), Status: Status(d.Uint()),
 		PartitionCount: d.int32(), InitPartitionCount: d.int32(), ReplicaCount: d.int32(),
-		Envs: d.text(), CreateUnixSec: d.int(), DropUnixSec: d.int(), ExpireUnixSec: d.int(), Version: d.uint(),
+		Envs: d.text(), CreateUnixSec: d.Int(), DropUnixSec: d.Int(), ExpireUnixSec: d.Int(), Version: d.Uint(),
 	}
-	for n := d.count(5); n > 0 && d.err == nil; n-- {
-		p := Partition{Initial: d.replicas(), Replicas: d.replicas(), NextReplicaID: d.int(), Term: d.int(), Leader: d.int()}
+	for n := d.Count(5); n > 0 && d.OK(); n-- {
+		p := Partition{Initial: d.replicas(), Replicas: d.replicas(), NextReplicaID: d.Int(), Term: d.Int(), Leader: d.Int()}
 		if d.format > 1 {
-			p.HeirOf, p.TermBase = d.int(), d.int()
+			p.HeirOf, p.TermBase = d.Int(), d.Int()
 		}
 		if d.format > 2 {
 			p.Split, p.Attempt, p.Base = d.splitState(), d.int32(), d.int32()
@@ -162,7 +162,7 @@ func putNode(e *encoder, n *Node) {
 
 func getNode(d *decoder) *Node {
 	return &Node{
-		ID: d.int(), Boot: d.int(), RPCAddress: d.str(), RaftAddress: d.str(), GossipAddress: d.str(),
-		Version: d.str(), Zone: d.str(), State: NodeState(d.uint()), RegisteredUnixSec: d.int(),
+		ID: d.Int(), Boot: d.Int(), RPCAddress: d.str(), RaftAddress: d.str(), GossipAddress: d.str(),
+		Version: d.str(), Zone: d.str(), State: NodeState(d.Uint()), RegisteredUnixSec: d.Int(),
 	}
 }

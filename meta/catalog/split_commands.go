@@ -119,7 +119,7 @@ func (c *ControlSplit) put(e *encoder) {
 }
 
 func (c *ControlSplit) get(d *decoder) {
-	c.Name, c.Op, c.Parent, c.OldCount = d.str(), SplitControl(d.uint()), d.int32(), d.int32()
+	c.Name, c.Op, c.Parent, c.OldCount = d.str(), SplitControl(d.Uint()), d.int32(), d.int32()
 }
 
 func (c *ControlSplit) apply(s *State) Result {
@@ -275,8 +275,8 @@ func (c *SpawnChild) put(e *encoder) {
 
 func (c *SpawnChild) get(d *decoder) {
 	c.TableID, c.Partition, c.Attempt = d.int32(), d.int32(), d.int32()
-	for n := d.count(1); n > 0 && d.err == nil; n-- {
-		c.Replicas = append(c.Replicas, d.int())
+	for n := d.Count(1); n > 0 && d.OK(); n-- {
+		c.Replicas = append(c.Replicas, d.Int())
 	}
 }
 

@@ -39,11 +39,11 @@ func (c *CreateTable) put(e *encoder) {
 
 func (c *CreateTable) get(d *decoder) {
 	c.Name, c.PartitionCount, c.ReplicaCount = d.str(), d.int32(), d.int32()
-	c.SuccessIfExist, c.Envs, c.NowUnixSec = d.bool(), d.text(), d.int()
-	for n := d.count(1); n > 0 && d.err == nil; n-- {
+	c.SuccessIfExist, c.Envs, c.NowUnixSec = d.bool(), d.text(), d.Int()
+	for n := d.Count(1); n > 0 && d.OK(); n-- {
 		var nodes []int64
-		for m := d.count(1); m > 0 && d.err == nil; m-- {
-			nodes = append(nodes, d.int())
+		for m := d.Count(1); m > 0 && d.OK(); m-- {
+			nodes = append(nodes, d.Int())
 		}
 		c.Placement = append(c.Placement, nodes)
 	}
@@ -211,7 +211,7 @@ func (c *DropTable) put(e *encoder) {
 }
 
 func (c *DropTable) get(d *decoder) {
-	c.Name, c.SuccessIfNotExist, c.NowUnixSec, c.ReserveSec = d.str(), d.bool(), d.int(), d.int()
+	c.Name, c.SuccessIfNotExist, c.NowUnixSec, c.ReserveSec = d.str(), d.bool(), d.Int(), d.Int()
 }
 
 func (c *DropTable) apply(s *State) Result {
@@ -266,7 +266,7 @@ func (c *RecallTable) put(e *encoder) {
 }
 
 func (c *RecallTable) get(d *decoder) {
-	c.TableID, c.NewName, c.NowUnixSec = d.int32(), d.str(), d.int()
+	c.TableID, c.NewName, c.NowUnixSec = d.int32(), d.str(), d.Int()
 }
 
 func (c *RecallTable) apply(s *State) Result {
@@ -329,7 +329,7 @@ type PurgeTables struct{ NowUnixSec int64 }
 
 func (*PurgeTables) kind() kind       { return kindPurgeTables }
 func (c *PurgeTables) put(e *encoder) { e.int(c.NowUnixSec) }
-func (c *PurgeTables) get(d *decoder) { c.NowUnixSec = d.int() }
+func (c *PurgeTables) get(d *decoder) { c.NowUnixSec = d.Int() }
 func (c *PurgeTables) apply(s *State) Result {
 	var purged int64
 	for _, t := range s.Tables() {
