@@ -504,11 +504,11 @@ func (c *call) finishLocked(body []byte, err *Error) {
 	if stop != nil {
 		stop()
 	}
-	c.report(err)
+	c.report(body, err)
 	c.fin.finish(body, err)
 }
 
-func (c *call) report(err *Error) {
+func (c *call) report(body []byte, err *Error) {
 	hooks := c.t.c.cfg.hooks.call
 	if len(hooks) == 0 {
 		return
@@ -518,6 +518,8 @@ func (c *call) report(err *Error) {
 		Attempts: int(c.attempts), Start: time.Now().Add(-took), Duration: took}
 	if err != nil {
 		e.Err = err
+	} else if c.op.write {
+		e.Index = wire.DecodeDecree(body)
 	}
 	for _, h := range hooks {
 		h.OnCall(e)

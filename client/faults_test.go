@@ -376,6 +376,9 @@ func TestHooks(t *testing.T) {
 	require.Equal(t, "get", ev.Op)
 	require.Equal(t, 3, ev.Attempts)
 	require.Equal(t, c.Node(c.Leader("temp", int(ev.Partition))).Addr(), ev.Node)
+	require.Zero(t, ev.Index, "a read")
+	require.NoError(t, tab.Set(background(t), b("h"), b("s"), b("v")))
+	require.Positive(t, h.calls[1].Index)
 }
 
 func TestHedgedReads(t *testing.T) {

@@ -40,6 +40,7 @@ type CallEvent struct {
 	Attempts  int
 	Start     time.Time
 	Duration  time.Duration
+	Index     int64 // raft log index of a write; 0 if the server did not say
 	Err       error // nil or *Error; status errors such as ErrNotFound are not included
 }
 

@@ -66,7 +66,7 @@ func (l *lastCall) OnCall(e client.CallEvent) {
 func (l *lastCall) where() render.Where {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return render.Where{Table: l.event.Table, Partition: l.event.Partition, Node: l.event.Node}
+	return render.Where{Table: l.event.Table, Partition: l.event.Partition, Node: l.event.Node, Index: l.event.Index}
 }
 
 // Quit tells whether exit was typed.

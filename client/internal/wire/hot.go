@@ -114,6 +114,27 @@ func DecodeNumber(body []byte) (status int32, n int64, err error) {
 	return status, n, f.err("response")
 }
 
+// DecodeDecree finds the log index in the reply to a write, 0 if there is none.
+// Each kind of reply has it at another field, from the fourth on, where it is the
+// only number of 64 bits.
+func DecodeDecree(body []byte) (decree int64) {
+	f := fieldsOf(body)
+	for f.next() {
+		switch {
+		case f.id >= 4 && f.typ == typeI64:
+			decree = int64(f.u64())
+		case f.typ == typeStruct: // the value that was checked, a blob
+			f.blob()
+		default:
+			f.skip()
+		}
+	}
+	if f.bad {
+		return 0
+	}
+	return max(0, decree) // -1: refused before it came to the log
+}
+
 // fields walks a struct. It reads flat structs only: a nested one that nobody
 // asked for cannot be skipped, since blobs carry the struct tag too.
 type fields struct {

@@ -104,6 +104,20 @@ func TestReplies(t *testing.T) {
 	require.Equal(t, "hello", text)
 }
 
+func TestDecreeOfEveryWrite(t *testing.T) {
+	for _, m := range []frame.Message{
+		&rrdb.UpdateResponse{AppID: 2, PartitionIndex: 3, Decree: 77, Server: "s"},
+		&rrdb.MultiRemoveResponse{Count: 5, AppID: 2, PartitionIndex: 3, Decree: 77},
+		&rrdb.IncrResponse{NewValue_: 5, AppID: 2, PartitionIndex: 3, Decree: 77},
+		&rrdb.CheckAndSetResponse{CheckValueReturned: true, CheckValueExist: true, CheckValue: base.BlobOf([]byte("v")), AppID: 2, Decree: 77},
+		&rrdb.CheckAndMutateResponse{AppID: 2, Decree: 77},
+	} {
+		require.EqualValues(t, 77, DecodeDecree(reply(m)), "%T", m)
+	}
+	require.Zero(t, DecodeDecree(reply(&rrdb.UpdateResponse{Error: 4, Decree: -1})), "refused before the log")
+	require.Zero(t, DecodeDecree(nil))
+}
+
 func TestErrorReply(t *testing.T) {
 	b := frame.AppendReply(nil, &frame.Header{Name: "RPC_X", Seq: 4}, "ERR_BUSY", nil)
 	n, err := ReplySize(b)
@@ -170,6 +184,7 @@ func FuzzReply(f *testing.F) {
 		_, _, _ = DecodeNumber(r.Body)
 		_, _, _ = DecodeFound(r.Body)
 		_, _ = DecodeCheck(r.Body)
+		_ = DecodeDecree(r.Body)
 		if rows, err := DecodeRows(r.Body); err == nil && len(rows.Rows) > len(r.Body) {
 			t.Fatal("more rows than bytes")
 		}
