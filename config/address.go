@@ -44,9 +44,22 @@ func (c *Config) GossipAddress() string {
 // meta servers must not.
 func RaftAddressOf(rpcAddr string) (string, error) { return derive(rpcAddr, raftPortOffset) }
 
-// GossipAddressOf derives the gossip address of the node that serves rpc on
-// rpcAddr.
-func GossipAddressOf(rpcAddr string) (string, error) { return derive(rpcAddr, gossipPortOffset) }
+// GossipSeeds are the gossip addresses of the meta servers, without this node's
+// own.
+func (c *Config) GossipSeeds() ([]string, error) {
+	var seeds []string
+	for _, meta := range c.Meta.Servers {
+		if meta == c.RPCAddress() {
+			continue
+		}
+		seed, err := derive(meta, gossipPortOffset)
+		if err != nil {
+			return nil, fmt.Errorf("meta.servers: %w", err)
+		}
+		seeds = append(seeds, seed)
+	}
+	return seeds, nil
+}
 
 // shift is derive for addresses that Validate has seen; a bad one gives "".
 func shift(addr string, offset int) string {

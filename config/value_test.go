@@ -39,10 +39,16 @@ func TestDerivedAddresses(t *testing.T) {
 	} {
 		raft, err := RaftAddressOf(tc.rpc)
 		require.NoError(t, err)
-		gossip, err := GossipAddressOf(tc.rpc)
-		require.NoError(t, err)
 		require.Equal(t, tc.raft, raft)
-		require.Equal(t, tc.gossip, gossip)
+		c := Default()
+		c.Meta.Servers = []string{tc.rpc}
+		seeds, err := c.GossipSeeds()
+		require.NoError(t, err)
+		require.Equal(t, []string{tc.gossip}, seeds)
+		c.RPC.Advertise = tc.rpc
+		seeds, err = c.GossipSeeds()
+		require.NoError(t, err)
+		require.Empty(t, seeds, "a meta server is no seed of its own")
 	}
 	for _, bad := range []string{"", "host", "host:0", "host:65536", ":34801", "host:http"} {
 		_, err := RaftAddressOf(bad)

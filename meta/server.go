@@ -169,16 +169,9 @@ func (s *Server) openGossip(deps Deps) error {
 	if err != nil {
 		return fmt.Errorf("gossip.key is not base64: %w", err)
 	}
-	var seeds []string
-	for _, addr := range s.cfg.Meta.Servers {
-		if addr == s.self.RPCAddress {
-			continue
-		}
-		seed, err := config.GossipAddressOf(addr)
-		if err != nil {
-			return fmt.Errorf("meta.servers: %w", err)
-		}
-		seeds = append(seeds, seed)
+	seeds, err := s.cfg.GossipSeeds()
+	if err != nil {
+		return err
 	}
 	s.gossip, err = gossip.Open(gossip.Options{
 		Endpoint: s.self, BindAddr: s.cfg.GossipListen(), AdvertiseAddr: s.cfg.GossipAddress(),

@@ -115,13 +115,9 @@ func (s *Server) openGossip(deps Deps, endpoint *arion.NodeEndpoint) error {
 	if err != nil {
 		return fmt.Errorf("gossip.key is not base64: %w", err)
 	}
-	var seeds []string
-	for _, meta := range s.cfg.Meta.Servers {
-		seed, err := config.GossipAddressOf(meta)
-		if err != nil {
-			return err
-		}
-		seeds = append(seeds, seed)
+	seeds, err := s.cfg.GossipSeeds()
+	if err != nil {
+		return err
 	}
 	s.gossip, err = gossip.Open(gossip.Options{
 		Endpoint: endpoint, BindAddr: s.cfg.GossipListen(), AdvertiseAddr: s.cfg.GossipAddress(),
