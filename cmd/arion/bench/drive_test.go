@@ -3,6 +3,8 @@ package bench
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"os"
 	"testing"
 	"time"
 
@@ -18,6 +20,7 @@ func TestWorkloads(t *testing.T) {
 	o := Defaults()
 	o.Metas, o.Table, o.Records, o.InFlight, o.Connections = cluster.Metas(), "temp", 500, 16, 2
 	o.Verify, o.Value, o.Duration = true, Sizes{checkedHeader, 100}, 50*time.Millisecond
+	o.ServerPIDs, o.FsyncDir = []int{os.Getpid()}, t.TempDir()
 	run := func(change func(*Options)) *Report {
 		o := o
 		change(&o)
@@ -27,6 +30,7 @@ func TestWorkloads(t *testing.T) {
 		require.Empty(t, r.Errors, o.Workload)
 		require.Empty(t, r.Violations, o.Workload)
 		require.Positive(t, r.Operations, o.Workload)
+		requireComplete(t, r)
 		return r
 	}
 	loaded := run(func(o *Options) { o.Workload = "load" })
@@ -47,6 +51,32 @@ func TestWorkloads(t *testing.T) {
 	})
 	require.LessOrEqual(t, r.Operations, int64(610), "the rate is a bound; a busy machine may stay below")
 	require.Contains(t, progress.String(), "errors 0")
+	require.NotEmpty(t, r.Timeline, "a run of more than a second has one")
+}
+
+// requireComplete checks that the JSON of a report says all that is promised.
+func requireComplete(t *testing.T, r *Report) {
+	t.Helper()
+	var text bytes.Buffer
+	require.NoError(t, r.WriteJSON(&text))
+	var back Report
+	require.NoError(t, json.Unmarshal(text.Bytes(), &back))
+	require.Equal(t, r, &back)
+	require.Positive(t, back.PerSecond, r.Workload)
+	require.Positive(t, back.BytesRead+back.BytesWritten, r.Workload)
+	for op, l := range back.Latency {
+		require.Positive(t, l.P50, op)
+		require.LessOrEqual(t, l.P50, l.P99, op)
+		require.LessOrEqual(t, l.P999, l.Max, op)
+	}
+	require.NotNil(t, back.ServerCPU)
+	require.Positive(t, back.ClientCPU)
+	e := back.Environment
+	require.Positive(t, e.Processors)
+	require.Positive(t, e.SyncP50)
+	require.Positive(t, e.Loopback)
+	require.Equal(t, 4, e.Partitions)
+	require.NotEmpty(t, e.Durability)
 }
 
 func TestVerifyFindsDamage(t *testing.T) {

@@ -26,10 +26,14 @@ type Environment struct {
 	Server     string  `json:"server"`
 	Partitions int     `json:"partitions"`
 	Replicas   int     `json:"replicas"`
+	Durability string  `json:"durability"`
 	SyncP50    float64 `json:"sync_p50_us,omitempty"` // of a write of 4 KB to a growing file
 	SyncP99    float64 `json:"sync_p99_us,omitempty"`
 	Loopback   float64 `json:"loopback_p50_us"` // of a byte there and back
 }
+
+// durability is what an acknowledged write means; servers have no other mode.
+const durability = "synced by a majority of replicas"
 
 func newEnvironment(ctx context.Context, r *run) Environment {
 	e := Environment{
@@ -41,6 +45,7 @@ func newEnvironment(ctx context.Context, r *run) Environment {
 		Time:       time.Now().UTC().Format(time.RFC3339),
 		Client:     version.Line(),
 		Server:     "unknown",
+		Durability: durability,
 	}
 	if routing, err := r.clients[0].QueryRouting(ctx, r.o.Table); err == nil {
 		e.Partitions = int(routing.PartitionCount)
@@ -88,7 +93,7 @@ func serverVersion(ctx context.Context, addr string) (string, error) {
 
 func (e *Environment) write(b *strings.Builder) {
 	fmt.Fprintf(b, "%d processors, %s, Linux %s, %s, load %s, %s\n", e.Processors, e.CPU, e.Kernel, e.Go, e.Load, e.Time)
-	fmt.Fprintf(b, "%d partitions, %d replicas each, server %s", e.Partitions, e.Replicas, e.Server)
+	fmt.Fprintf(b, "%d partitions, %d replicas each, writes %s, server %s", e.Partitions, e.Replicas, e.Durability, e.Server)
 	if e.SyncP50 > 0 {
 		fmt.Fprintf(b, ", a sync takes %.0f us (p99 %.0f)", e.SyncP50, e.SyncP99)
 	}

@@ -37,6 +37,9 @@ type Report struct {
 	Writes  *Latency            `json:"writes,omitempty"`
 	Latency map[string]*Latency `json:"latency"` // by operation
 
+	// Timeline has an entry for each second, for an hour at most.
+	Timeline []Second `json:"timeline,omitempty"`
+
 	Missing    int64            `json:"reads_not_found"`
 	Late       int64            `json:"open_loop_not_started,omitempty"`
 	Errors     map[string]int64 `json:"errors"`
@@ -59,6 +62,16 @@ type Latency struct {
 	Max   int64   `json:"max_us"`
 }
 
+// Second is what one second of a run did.
+type Second struct {
+	At         float64 `json:"at"` // seconds since the start, warm-up included
+	Operations int64   `json:"operations"`
+	P50        int64   `json:"p50_us"`
+	P99        int64   `json:"p99_us"`
+	Max        int64   `json:"max_us"`
+	Failed     int64   `json:"failed"` // since the start
+}
+
 func newReport(r *run, took time.Duration, used cpuUse, env Environment) *Report {
 	total, reads, writes := newRecorder(), newHistogram(), newHistogram()
 	for _, rec := range r.recorders {
@@ -68,7 +81,7 @@ func newReport(r *run, took time.Duration, used cpuUse, env Environment) *Report
 		Workload: r.o.Workload, Table: r.o.Table, Distribution: r.plan.distribution, Records: r.o.Records,
 		SortKeys: r.o.SortKeys, Value: r.o.Value.String(), Connections: r.o.Connections, InFlight: r.o.InFlight,
 		Rate: r.o.Rate, Verified: r.o.Verify, Seconds: took.Seconds(),
-		Latency: map[string]*Latency{}, Missing: total.sums.missing, Late: r.late,
+		Latency: map[string]*Latency{}, Timeline: r.timeline, Missing: total.sums.missing, Late: r.late,
 		BytesRead: total.sums.read, BytesWritten: total.sums.written,
 		Errors: total.errors, Violations: total.violations, Environment: env,
 	}

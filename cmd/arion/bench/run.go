@@ -10,6 +10,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -37,7 +38,8 @@ type run struct {
 	clients   []*client.Client
 	slots     []*slot
 	recorders []*recorder
-	late      int64 // calls the open loop should have made and did not
+	late      int64    // calls the open loop should have made and did not
+	timeline  []Second // written by watch's goroutine
 }
 
 // Run drives the load until it is done or ctx ends; what was measured until then
@@ -111,14 +113,14 @@ func (r *run) drive(ctx context.Context) time.Duration {
 		t := time.AfterFunc(r.o.Warmup+r.o.Duration, func() { r.stopped.Store(true) })
 		defer t.Stop()
 	}
-	progress := r.startProgress(start)
+	unwatch := r.watch(start)
 	if r.o.Rate > 0 {
 		r.openLoop(ctx, start)
 	} else {
 		r.closedLoop()
 	}
 	took := time.Since(r.measured)
-	progress()
+	unwatch()
 	return max(took, time.Microsecond)
 }
 
@@ -181,11 +183,9 @@ func (r *run) pace(ctx context.Context, start time.Time, free <-chan *slot, end 
 	}
 }
 
-// startProgress prints a line each second until the returned function is called.
-func (r *run) startProgress(start time.Time) (stop func()) {
-	if r.o.Progress == nil {
-		return func() {}
-	}
+// watch notes each second what it did, and prints it, until the returned function
+// is called.
+func (r *run) watch(start time.Time) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -194,7 +194,7 @@ func (r *run) startProgress(start time.Time) (stop func()) {
 		for {
 			select {
 			case <-tick.C:
-				r.progressLine(time.Since(start))
+				r.note(time.Since(start))
 			case <-quit:
 				return
 			}
@@ -203,16 +203,32 @@ func (r *run) startProgress(start time.Time) (stop func()) {
 	return func() { close(quit); <-done }
 }
 
-func (r *run) progressLine(since time.Duration) {
+// longestTimeline bounds the seconds a report lists, an hour.
+const longestTimeline = 3600
+
+func (r *run) note(since time.Duration) {
 	h := newHistogram()
 	failed := int64(0)
 	for _, rec := range r.recorders {
 		failed += rec.tick(h)
 	}
+	s := Second{At: since.Seconds(), Operations: h.TotalCount(), P50: h.ValueAtPercentile(50),
+		P99: h.ValueAtPercentile(99), Max: h.Max(), Failed: failed}
+	warming := time.Now().Before(r.measured)
+	if !warming && len(r.timeline) < longestTimeline {
+		r.timeline = append(r.timeline, s)
+	}
+	if r.o.Progress != nil {
+		s.write(r.o.Progress, warming)
+	}
+}
+
+// write prints the progress line.
+func (s Second) write(w io.Writer, warming bool) {
 	note := ""
-	if time.Now().Before(r.measured) {
+	if warming {
 		note = "  (warm-up)"
 	}
-	fmt.Fprintf(r.o.Progress, "%4.0f s  %8d/s  p50 %6d us  p99 %7d us  max %7d us  errors %d%s\n", since.Seconds(),
-		h.TotalCount(), h.ValueAtPercentile(50), h.ValueAtPercentile(99), h.Max(), failed, note)
+	fmt.Fprintf(w, "%4.0f s  %8d/s  p50 %6d us  p99 %7d us  max %7d us  errors %d%s\n",
+		s.At, s.Operations, s.P50, s.P99, s.Max, s.Failed, note)
 }

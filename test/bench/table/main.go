@@ -49,9 +49,13 @@ func main() {
 	}
 }
 
+// longestLine has room for a run of an hour, with a few dozen bytes per second.
+const longestLine = 1 << 20
+
 func read(in io.Reader) (*table, error) {
 	t := &table{cells: map[[2]string]*cell{}}
 	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, longestLine)
 	for lines.Scan() {
 		contestant, rest, _ := strings.Cut(lines.Text(), "\t")
 		load, text, ok := strings.Cut(rest, "\t")
