@@ -124,7 +124,12 @@ func (r *run) visible(e engine.Engine, k []byte) (string, bool) {
 
 func (r *run) multiGet() {
 	var ks [][]byte
-	for range r.rnd.IntN(30) {
+	neighbours, prefix := r.rnd.IntN(2) == 0, r.hashPrefix()
+	for i := range r.rnd.IntN(30) {
+		if neighbours {
+			ks = append(ks, fmt.Appendf(prefix[:len(prefix):len(prefix)], "s%02d", i*r.rnd.IntN(4)))
+			continue
+		}
 		ks = append(ks, r.key())
 	}
 	var got, want engine.Page

@@ -3,11 +3,13 @@
 package enginetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -25,6 +27,7 @@ func Run(t *testing.T, o engine.Opener) {
 	}{
 		{"Get", testGet},
 		{"MultiGet", testMultiGet},
+		{"MultiGetNeighbours", testMultiGetNeighbours},
 		{"BatchOrder", testBatchOrder},
 		{"DeleteRange", testDeleteRange},
 		{"Iterate", testIterate},
@@ -85,6 +88,63 @@ func testMultiGet(t *testing.T, o engine.Opener) {
 	}
 	require.NoError(t, e.MultiGet(nil, &p))
 	require.Equal(t, 0, p.Len())
+}
+
+// testMultiGetNeighbours asks for many keys of one hash key, which an engine may
+// find by walking: near to each other, far apart, in any order, twice, absent, and
+// with deleted records between.
+func testMultiGetNeighbours(t *testing.T, o engine.Opener) {
+	e := open(t, o, t.TempDir())
+	const rows = 2000
+	name := func(i int) string { return fmt.Sprintf("\x00\x01h%06d", i) }
+	var b engine.Batch
+	for i := range rows {
+		switch {
+		case i%3 == 0: // never written
+		case i >= 500 && i < 1000:
+			b.Put([]byte(name(i)), []byte("deleted"))
+			b.Delete([]byte(name(i)))
+		default:
+			b.Put([]byte(name(i)), bytes.Repeat([]byte{byte(i)}, i))
+		}
+		b.Put([]byte(fmt.Sprintf("\x00\x01g%06d", i)), []byte("another hash key"))
+		b.Put([]byte(fmt.Sprintf("\x00\x01i%06d", i)), []byte("another hash key"))
+	}
+	require.NoError(t, e.Apply(&b))
+	check := func(what string, numbers []int) {
+		var p engine.Page
+		ks := make([][]byte, len(numbers))
+		for i, n := range numbers {
+			ks[i] = []byte(name(n))
+		}
+		require.NoError(t, e.MultiGet(ks, &p), what)
+		require.Equal(t, len(numbers), p.Len(), what)
+		for i, n := range numbers {
+			found := n < rows && n%3 != 0 && (n < 500 || n >= 1000)
+			require.Equal(t, found, p.Found(i), "%s: %d", what, n)
+			if found {
+				require.Equal(t, bytes.Repeat([]byte{byte(n)}, n), p.Value(i), "%s: %d", what, n)
+			}
+			require.Empty(t, p.Key(i), what)
+		}
+	}
+	for round := range 2 {
+		for _, step := range []int{1, 2, 5, 7, 50} {
+			for _, first := range []int{0, 470, 990, rows - 100} {
+				var numbers []int
+				for i := range 100 {
+					numbers = append(numbers, first+i*step)
+				}
+				what := fmt.Sprint(round, " from ", first, " by ", step)
+				check(what, numbers)
+				slices.Reverse(numbers)
+				check(what+" backwards", numbers)
+				check(what+" twice", append(numbers, numbers...))
+			}
+		}
+		check("around deleted ones", []int{490, 491, 492, 493, 494, 495, 496, 497, 1000, 1001, 1002, 1003})
+		require.NoError(t, e.Flush())
+	}
 }
 
 func testBatchOrder(t *testing.T, o engine.Opener) {

@@ -68,17 +68,31 @@ func BenchmarkGetAbsent(b *testing.B) {
 	}
 }
 
-func BenchmarkMultiGet100(b *testing.B) {
-	s := benchStore(b)
-	keys := make([][]byte, 100)
-	var p engine.Page
-	for b.Loop() {
-		first := rand.IntN(benchRows)
-		for i := range keys {
-			keys[i] = benchKey((first + i*100) % benchRows)
-		}
-		if err := s.MultiGet(keys, &p); err != nil {
-			b.Fatal(err)
+// BenchmarkMultiGetDense reads 100 records of one hash key, each step-th of them,
+// from tables and from a memtable: from some distance on they are looked up
+// instead of walked over.
+func BenchmarkMultiGetDense(b *testing.B) {
+	for _, flushed := range []bool{true, false} {
+		for _, step := range []int{1, 2, 4, 8, 16} {
+			b.Run(fmt.Sprintf("flushed=%v/step=%d", flushed, step), func(b *testing.B) {
+				s := open(b, newOpener(b, DefaultConfig()), b.TempDir())
+				fill(b, s, benchRows, 0)
+				if flushed {
+					require.NoError(b, s.Flush())
+				}
+				keys := make([][]byte, 100)
+				var p engine.Page
+				defer reportCPU(b, len(keys))()
+				for b.Loop() {
+					first := rand.IntN(benchRows)
+					for i := range keys {
+						keys[i] = benchKey((first + i*100*step) % benchRows)
+					}
+					if err := s.MultiGet(keys, &p); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
 		}
 	}
 }

@@ -10,14 +10,11 @@
 #include <cstring>
 #include <string>
 #include <unordered_map>
-#include <vector>
 
 using rocksdb::DB;
 using rocksdb::PinnableSlice;
 using rocksdb::Slice;
 using rocksdb::Status;
-
-static constexpr uint32_t kMissing = ~uint32_t{0};  // engine.Missing
 
 arion_result Result(const Status& s, uint64_t n) {
   if (s.ok()) return Ok(n);
@@ -44,66 +41,6 @@ arion_result arion_get(arion_db* d, const char* key, size_t key_len, char* buf, 
   if (value.size() > cap) return {value.size(), nullptr, ARION_TOO_SMALL};
   memcpy(buf, value.data(), value.size());
   return Ok(value.size());
-}
-
-struct arion_values {
-  std::vector<Slice> keys;
-  std::vector<PinnableSlice> values;
-  std::vector<Status> statuses;
-
-  // Looks up all keys at one sequence number; the first failure is the result.
-  Status Load(DB* db, const rocksdb::ReadOptions& o) {
-    values.resize(keys.size());
-    statuses.resize(keys.size());
-    db->MultiGet(o, db->DefaultColumnFamily(), keys.size(), keys.data(), values.data(),
-                 statuses.data());
-    for (const Status& s : statuses) {
-      if (!s.ok() && !s.IsNotFound()) return s;
-    }
-    return Status::OK();
-  }
-
-  uint64_t Bytes() const {
-    uint64_t n = 0;
-    for (size_t i = 0; i < values.size(); i++) n += statuses[i].ok() ? values[i].size() : 0;
-    return n;
-  }
-
-  void Copy(char* buf, arion_row* rows) const {
-    uint32_t off = 0;
-    for (size_t i = 0; i < values.size(); i++) {
-      if (!statuses[i].ok()) {
-        rows[i] = {off, 0, kMissing};
-        continue;
-      }
-      const auto len = static_cast<uint32_t>(values[i].size());
-      memcpy(buf + off, values[i].data(), len);
-      rows[i] = {off, 0, len};
-      off += len;
-    }
-  }
-};
-
-arion_result arion_multi_get(arion_db* d, const char* keys, const uint32_t* lens, size_t n, char* buf, size_t cap,
-                             arion_row* rows, arion_values** held) {
-  auto v = std::make_unique<arion_values>();
-  v->keys.reserve(n);
-  for (size_t i = 0; i < n; keys += lens[i], i++) v->keys.push_back(View(keys, lens[i]));
-  const Status s = v->Load(d->db, d->Reads());
-  if (!s.ok()) return Result(s);
-  const uint64_t bytes = v->Bytes();
-  if (bytes > UINT32_MAX) return Result(Status::InvalidArgument("multi-get of more than 4 GiB"));  // arion_row.off
-  if (bytes > cap) {
-    *held = v.release();
-    return {bytes, nullptr, ARION_TOO_SMALL};
-  }
-  v->Copy(buf, rows);
-  return Ok(bytes);
-}
-
-void arion_values_copy(arion_values* held, char* buf, arion_row* rows) {
-  if (buf != nullptr) held->Copy(buf, rows);
-  delete held;
 }
 
 arion_result arion_apply(arion_db* d, const char* repr, size_t len) {

@@ -70,7 +70,7 @@ arion_result arion_get(arion_db* d, const char* key, size_t key_len, char* buf, 
 
 // keys lie back to back. rows must have room for n. n of the result = bytes of
 // all values; if they do not fit, ARION_TOO_SMALL and *held keeps them for
-// arion_values_copy, which frees it.
+// arion_values_copy, which frees it. All keys are seen at one moment.
 arion_result arion_multi_get(arion_db* d, const char* keys, const uint32_t* lens, size_t n, char* buf, size_t cap,
                              arion_row* rows, arion_values** held);
 void arion_values_copy(arion_values* held, char* buf, arion_row* rows);
