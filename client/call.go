@@ -229,7 +229,7 @@ func (c *call) sendLocked(now wheel.Time) error {
 	}
 	wire.SetRoute(c.frame, c.address(now))
 	c.attempts++
-	seq, err := cn.Send(c.frame, c, c.attempts)
+	seq, err := cn.Send(c.frame, c, c.attempts, now)
 	if err != nil {
 		return err
 	}
@@ -438,7 +438,7 @@ func (c *call) hedgeLocked(now wheel.Time) {
 	}
 	c.attempts++
 	frame := wire.AppendBackup(make([]byte, 0, len(c.frame)+8), c.frame, c.address(now))
-	seq, err := cn.Send(frame, c, c.attempts)
+	seq, err := cn.Send(frame, c, c.attempts, now)
 	if err != nil {
 		return
 	}

@@ -1,6 +1,11 @@
 // Package conn keeps the connections to servers: one pipelined connection per
-// server and lane, dialled when first needed, with a writer that turns what many
-// callers appended into one system call, and a reader that hands replies over.
+// server and lane, dialled when first needed, with a reader that hands replies
+// over.
+//
+// Requests are appended to a buffer, and one goroutine at a time hands it to the
+// kernel: a lone caller does so itself, the reader does so for what the receivers
+// of replies sent, and for all others there is a writer, which turns what many
+// callers appended into one system call. Only the writer waits for the socket.
 package conn
 
 import (
@@ -45,6 +50,10 @@ const (
 	// that callers that are ready to run add to the same system call.
 	smallWrite = 16 << 10
 
+	// maxBurst bounds how long a request waits for the reader to hand over the
+	// replies of one read, where it would otherwise be sent by the writer.
+	maxBurst = wheel.Time(time.Millisecond)
+
 	checkEvery = 100 * time.Millisecond
 )
 
@@ -64,15 +73,18 @@ type Conn struct {
 	pending   ring
 	err       error    // set once it ended
 	nc        net.Conn // nil while dialling
-	sleeping  bool     // the writer waits for wake
+	direct    directWriter
+	writing   bool       // somebody hands over, and looks at wbuf again afterwards
+	sleeping  bool       // the writer waits for wake
+	delivers  bool       // the reader hands replies over, and flushes afterwards
+	burst     wheel.Time // when it began to
 	busySince wheel.Time
 	usedAt    wheel.Time
 	pingSeq   int32 // 0 = none outstanding
 	pingAt    wheel.Time
 
-	wake chan struct{}
-	// onUp, if set, is called once by the reader with the first reply.
-	onUp func()
+	spare []byte // the last wbuf, of whoever is writing
+	wake  chan struct{}
 }
 
 func newConn(n *Node, lane int) *Conn {
@@ -83,26 +95,75 @@ func newConn(n *Node, lane int) *Conn {
 	return c
 }
 
-// Send queues a copy of frame and gives its sequence number. An error means that
+// Send takes a copy of frame and gives its sequence number. An error means that
 // nothing was or will be sent, and that sink will not be called.
-func (c *Conn) Send(frame []byte, sink Sink, attempt uint32) (int32, error) {
+func (c *Conn) Send(frame []byte, sink Sink, attempt uint32, now wheel.Time) (int32, error) {
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()
 		return 0, c.err
 	}
 	if c.pending.n == 0 {
-		c.busySince = c.node.pool.wheel.Now()
-		c.usedAt = c.busySince
+		c.busySince, c.usedAt = now, now
 	}
 	seq := c.sendLocked(frame, sink, attempt)
-	wake := c.sleeping
-	c.sleeping = false
+	wake := false
+	switch {
+	case c.writing:
+	case c.delivers && now-c.burst < maxBurst && len(c.wbuf) < smallWrite:
+	case c.pending.n == 1 && c.direct.usable():
+		wake = c.handOverLocked()
+	default:
+		wake = c.wakeLocked()
+	}
 	c.mu.Unlock()
 	if wake {
 		c.wake <- struct{}{}
 	}
 	return seq, nil
+}
+
+// wakeLocked reports whether the caller is to wake the writer: it sleeps, and
+// nobody else is about to wake it.
+func (c *Conn) wakeLocked() (wake bool) {
+	wake, c.sleeping = c.sleeping, false
+	return wake
+}
+
+// handOverLocked gives the kernel what it takes of wbuf without waiting. The lock
+// is released meanwhile. It reports whether the caller is to wake the writer, for
+// the rest. Nobody else may be writing.
+func (c *Conn) handOverLocked() (wake bool) {
+	buf := c.takeLocked()
+	c.mu.Unlock()
+	n := c.direct.write(buf)
+	c.mu.Lock()
+	c.writing = false
+	if n == len(buf) || c.err != nil {
+		c.recycle(buf)
+		return len(c.wbuf) > 0 && c.wakeLocked()
+	}
+	// An error shows up again when the writer sends the rest.
+	rest := append([]byte(nil), buf[n:]...)
+	c.wbuf = append(rest, c.wbuf...)
+	c.handed -= int64(len(rest))
+	c.recycle(buf)
+	return c.wakeLocked()
+}
+
+// takeLocked makes the caller the one that is writing.
+func (c *Conn) takeLocked() []byte {
+	buf := c.wbuf
+	c.writing, c.wbuf, c.spare = true, c.spare[:0], nil
+	c.handed += int64(len(buf))
+	return buf
+}
+
+// recycle keeps what was written for the next wbuf, unless it is large.
+func (c *Conn) recycle(buf []byte) {
+	if cap(buf) <= keepBuffer {
+		c.spare = buf
+	}
 }
 
 func (c *Conn) sendLocked(frame []byte, sink Sink, attempt uint32) int32 {
@@ -125,8 +186,7 @@ func (c *Conn) SendOneway(frame []byte) {
 		return
 	}
 	c.sendLocked(frame, nil, 0)
-	wake := c.sleeping
-	c.sleeping = false
+	wake := c.wakeLocked()
 	c.mu.Unlock()
 	if wake {
 		c.wake <- struct{}{}
@@ -180,41 +240,40 @@ func (c *Conn) up(nc net.Conn) bool {
 		return false
 	}
 	c.nc, c.busySince = nc, now
+	c.direct.init(nc)
 	c.node.pool.wheel.Arm(&c.timer, now+wheel.Time(checkEvery))
 	return true
 }
 
+// write is the writer.
 func (c *Conn) write(nc net.Conn) {
-	var spare []byte
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for {
-		c.mu.Lock()
-		for len(c.wbuf) == 0 && c.err == nil {
+		for (len(c.wbuf) == 0 || c.writing) && c.err == nil {
 			c.sleeping = true
 			c.mu.Unlock()
 			<-c.wake
 			c.mu.Lock()
 		}
 		if c.err == nil && len(c.wbuf) < smallWrite {
+			c.writing = true
 			c.mu.Unlock()
 			runtime.Gosched()
 			c.mu.Lock()
 		}
 		if c.err != nil {
-			c.mu.Unlock()
 			return
 		}
-		buf := c.wbuf
-		c.wbuf = spare[:0]
-		c.handed += int64(len(buf))
+		buf := c.takeLocked()
 		c.mu.Unlock()
-		if _, err := nc.Write(buf); err != nil {
+		_, err := nc.Write(buf)
+		if err != nil {
 			c.fail(fmt.Errorf("write: %w", err), 1)
-			return
 		}
-		spare = buf
-		if cap(spare) > keepBuffer {
-			spare = nil
-		}
+		c.mu.Lock()
+		c.writing = false
+		c.recycle(buf)
 	}
 }
 
@@ -231,8 +290,7 @@ func (c *Conn) fail(err error, weight int) {
 	nc, handed := c.nc, c.handed
 	lost := c.pending.drain()
 	c.wbuf = nil
-	wake := c.sleeping
-	c.sleeping = false
+	wake := c.wakeLocked()
 	c.mu.Unlock()
 
 	c.node.pool.wheel.Disarm(&c.timer)
@@ -301,8 +359,7 @@ func (c *Conn) pingLocked(now wheel.Time) {
 	}
 	c.pingAt = now
 	c.pingSeq = c.sendLocked(c.node.pool.ping, (*pinger)(c), 0)
-	if c.sleeping {
-		c.sleeping = false
+	if c.wakeLocked() {
 		c.wake <- struct{}{} // has room: it was taken by the sleeper's last waking
 	}
 }
@@ -322,7 +379,7 @@ func (p *pinger) OnLost(uint32, bool, error) {}
 // calls, to meta servers and administration.
 func (c *Conn) Call(ctx context.Context, frame []byte) (wire.Reply, error) {
 	w := &waiter{done: make(chan struct{})}
-	seq, err := c.Send(frame, w, 0)
+	seq, err := c.Send(frame, w, 0, c.node.pool.wheel.Now())
 	if err != nil {
 		return wire.Reply{}, err
 	}

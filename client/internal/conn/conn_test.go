@@ -135,7 +135,7 @@ func TestHostileServers(t *testing.T) {
 			c, err := testPool(t, nil).Node(addr).Conn(0)
 			require.NoError(t, err)
 			var sink collector
-			_, err = c.Send(wire.AppendPing(nil), &sink, 1)
+			_, err = c.Send(wire.AppendPing(nil), &sink, 1, c.node.pool.wheel.Now())
 			require.NoError(t, err)
 			require.Eventually(t, func() bool { _, lost := sink.count(); return lost == 1 }, time.Minute, time.Millisecond)
 			replies, _ := sink.count()
@@ -154,11 +154,14 @@ func TestNotSent(t *testing.T) {
 	c, err := testPool(t, nil).Node(addr).Conn(0)
 	require.NoError(t, err)
 	var sink collector
-	if _, err := c.Send(wire.AppendPing(nil), &sink, 1); err == nil {
+	if _, err := c.Send(wire.AppendPing(nil), &sink, 1, c.node.pool.wheel.Now()); err == nil {
 		require.Eventually(t, func() bool { _, lost := sink.count(); return lost == 1 }, time.Minute, time.Millisecond)
 		require.Equal(t, []bool{false}, sink.lost)
 	}
-	require.Eventually(t, func() bool { _, err := c.Send(wire.AppendPing(nil), &sink, 2); return err != nil }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool {
+		_, err := c.Send(wire.AppendPing(nil), &sink, 2, c.node.pool.wheel.Now())
+		return err != nil
+	}, time.Minute, time.Millisecond)
 }
 
 // A server that never answers is given up, also when it does not even take our
@@ -172,7 +175,7 @@ func TestSilence(t *testing.T) {
 			c, err := testPool(t, func(o *Options) { o.PingAfter, o.PingTimeout = 100*time.Millisecond, 200*time.Millisecond }).Node(addr).Conn(0)
 			require.NoError(t, err)
 			var sink collector
-			_, err = c.Send(wire.AppendBlobRequest(nil, "RPC_X", make([]byte, size)), &sink, 1)
+			_, err = c.Send(wire.AppendBlobRequest(nil, "RPC_X", make([]byte, size)), &sink, 1, c.node.pool.wheel.Now())
 			require.NoError(t, err)
 			require.Eventually(t, func() bool { _, lost := sink.count(); return lost == 1 }, time.Minute, time.Millisecond)
 			require.Equal(t, []bool{true}, sink.lost)
@@ -222,9 +225,9 @@ func TestForgetBeforeSending(t *testing.T) {
 	c, err := p.Node(addr).Conn(0)
 	require.NoError(t, err)
 	var sink collector
-	seq, err := c.Send(wire.AppendPut(nil, []byte("h"), nil, nil, 0), &sink, 1)
+	seq, err := c.Send(wire.AppendPut(nil, []byte("h"), nil, nil, 0), &sink, 1, c.node.pool.wheel.Now())
 	require.NoError(t, err)
-	_, err = c.Send(wire.AppendPing(nil), &sink, 2)
+	_, err = c.Send(wire.AppendPing(nil), &sink, 2, c.node.pool.wheel.Now())
 	require.NoError(t, err)
 	require.False(t, c.Forget(seq), "it was not sent")
 	require.True(t, c.Forget(seq), "a second time nothing is known")
@@ -257,4 +260,110 @@ func FuzzInput(f *testing.F) {
 			}
 		}
 	})
+}
+
+// answering serves well-formed requests: it answers each with its own number.
+func answering(t *testing.T, begin <-chan struct{}) func(net.Conn) {
+	return func(nc net.Conn) {
+		<-begin
+		var in []byte
+		buf := make([]byte, 1<<20)
+		for {
+			n, err := nc.Read(buf)
+			if err != nil {
+				return
+			}
+			in = append(in, buf[:n]...)
+			var out []byte
+			for {
+				size, _, err := frame.RequestSize(in)
+				if err != nil {
+					t.Errorf("the stream is damaged: %v", err)
+					return
+				}
+				if size == 0 || size > len(in) {
+					break
+				}
+				h, _, err := frame.ParseRequest(in[:size])
+				if err != nil {
+					t.Errorf("the stream is damaged: %v", err)
+					return
+				}
+				out = frame.AppendReply(out, &h, "ERR_OK", nil)
+				in = in[size:]
+			}
+			if _, err := nc.Write(out); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// What the socket does not take at once follows, whole and in order, whoever
+// writes it.
+func TestSlowSocket(t *testing.T) {
+	begin := make(chan struct{})
+	c, err := testPool(t, func(o *Options) { o.PingAfter = time.Hour }).Node(server(t, answering(t, begin))).Conn(0)
+	require.NoError(t, err)
+	up := func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.direct.usable() }
+	require.Eventually(t, up, time.Minute, time.Millisecond)
+	var sink collector
+	const calls = 40
+	for i := range uint32(calls) {
+		size := 1000
+		if i%20 == 0 {
+			size = 16 << 20 // more than the socket's buffers hold
+		}
+		_, err := c.Send(wire.AppendBlobRequest(nil, "RPC_X", make([]byte, size)), &sink, i, c.node.pool.wheel.Now())
+		require.NoError(t, err)
+	}
+	close(begin)
+	require.Eventually(t, func() bool { replies, _ := sink.count(); return replies == calls }, time.Minute, time.Millisecond)
+	_, lost := sink.count()
+	require.Zero(t, lost)
+}
+
+// chain sends its next request out of the reply to the one before, as callbacks
+// do, beside a goroutine that sends all the time.
+type chain struct {
+	t    *testing.T
+	c    *Conn
+	left int
+	done chan struct{}
+}
+
+func (s *chain) OnReply(attempt uint32, _ wire.Reply) {
+	if s.left--; s.left == 0 {
+		close(s.done)
+		return
+	}
+	_, err := s.c.Send(wire.AppendPing(nil), s, attempt+1, s.c.node.pool.wheel.Now())
+	require.NoError(s.t, err)
+}
+
+func (s *chain) OnLost(_ uint32, _ bool, err error) { s.t.Errorf("lost: %v", err) }
+
+func TestSendingFromReplies(t *testing.T) {
+	begin := make(chan struct{})
+	close(begin)
+	p := testPool(t, nil)
+	c, err := p.Node(server(t, answering(t, begin))).Conn(0)
+	require.NoError(t, err)
+	s := &chain{t: t, c: c, left: 2000, done: make(chan struct{})}
+	_, err = c.Send(wire.AppendPing(nil), s, 1, p.wheel.Now())
+	require.NoError(t, err)
+	var sink collector
+	sent := 0
+	for over := false; !over; {
+		select {
+		case <-s.done:
+			over = true
+		default:
+			_, err := c.Send(wire.AppendPing(nil), &sink, 1, p.wheel.Now())
+			require.NoError(t, err)
+			sent++
+			require.Eventually(t, func() bool { replies, _ := sink.count(); return replies >= sent-100 }, time.Minute, time.Microsecond)
+		}
+	}
+	require.Eventually(t, func() bool { replies, _ := sink.count(); return replies == sent }, time.Minute, time.Millisecond)
 }
