@@ -3,6 +3,9 @@
 package wheel
 
 import (
+	"math/bits"
+	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,8 +20,8 @@ const (
 	slots = 2048
 	mask  = slots - 1
 
-	// shards keeps callers on several cores from meeting on one lock.
-	shards = 8
+	// maxShards bounds the locks that keep callers on several cores apart.
+	maxShards = 8
 )
 
 // Time is a moment in nanoseconds on the wheel's monotonic clock.
@@ -36,8 +39,9 @@ type Timer struct {
 	// Wake must look at the clock and its own state.
 	Wake Waker
 
-	next, prev *Timer
+	next, prev *Timer // prev is nil for the first of its slot
 	when       Time
+	slot       uint16
 	shard      uint8
 	armed      bool
 }
@@ -46,19 +50,22 @@ type Timer struct {
 type Waker interface{ Wake(now Time) }
 
 type shard struct {
-	mu   sync.Mutex
-	slot [slots]Timer // list heads
-	seen Time         // the last tick whose slot has been visited
-	shut bool
-	_    [64]byte
+	mu    sync.Mutex
+	slot  [slots]*Timer      // the first of each
+	taken [slots / 64]uint64 // bit per slot that is not empty
+	seen  Time               // the last tick whose slot has been visited
+	shut  bool
+	_     [64]byte
 }
 
-// Wheel runs timers on one goroutine, which sleeps while none is armed.
+// Wheel runs timers on one goroutine, which sleeps until the first is due: a
+// client with slow calls, or none, costs nothing.
 type Wheel struct {
 	base   time.Time
-	next   atomic.Uint32
-	armed  atomic.Int64
-	shards [shards]shard
+	shards []shard
+	// wakeAt is the tick until which the goroutine sleeps, Never while it is looking
+	// for it: who arms a timer for an earlier one kicks it.
+	wakeAt atomic.Int64
 
 	kick chan struct{}
 	quit chan struct{}
@@ -67,13 +74,9 @@ type Wheel struct {
 
 // New starts a wheel; Close stops it.
 func New() *Wheel {
-	w := &Wheel{base: time.Now(), kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
-	for s := range w.shards {
-		for i := range w.shards[s].slot {
-			head := &w.shards[s].slot[i]
-			head.next, head.prev = head, head
-		}
-	}
+	n := min(runtime.GOMAXPROCS(0), maxShards)
+	w := &Wheel{base: time.Now(), shards: make([]shard, n), kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
+	w.wakeAt.Store(int64(Never))
 	go w.run()
 	return w
 }
@@ -89,7 +92,7 @@ func (w *Wheel) Close() {
 		s.mu.Lock()
 		s.shut = true
 		for j := range s.slot {
-			all = s.slot[j].takeDue(all, Never)
+			all = s.takeDue(j, all, Never)
 		}
 		s.mu.Unlock()
 	}
@@ -107,7 +110,7 @@ func (w *Wheel) At(t time.Time) Time { return Time(t.Sub(w.base)) }
 // Arm sets t to fire at when, in place of an earlier setting.
 func (w *Wheel) Arm(t *Timer, when Time) {
 	if t.shard == 0 {
-		t.shard = uint8(w.next.Add(1)%shards) + 1
+		t.shard = uint8(rand.IntN(len(w.shards))) + 1
 	}
 	s := &w.shards[t.shard-1]
 	s.mu.Lock()
@@ -116,17 +119,15 @@ func (w *Wheel) Arm(t *Timer, when Time) {
 		go t.Wake.Wake(w.Now())
 		return
 	}
-	fresh := !t.armed
-	if !fresh {
-		t.unlink()
+	if t.armed {
+		s.unlink(t)
 	}
-	t.when, t.armed = when, true
 	// A slot already visited would be seen a whole turn late.
-	head := &s.slot[int(max(tickOf(when), s.seen+1))&mask]
-	t.prev, t.next = head.prev, head
-	head.prev.next, head.prev = t, t
+	tick := max(tickOf(when), s.seen+1)
+	t.when = when
+	s.link(t, int(tick)&mask)
 	s.mu.Unlock()
-	if fresh && w.armed.Add(1) == 1 {
+	if int64(tick) < w.wakeAt.Load() {
 		select {
 		case w.kick <- struct{}{}:
 		default:
@@ -141,15 +142,10 @@ func (w *Wheel) Disarm(t *Timer) {
 	}
 	s := &w.shards[t.shard-1]
 	s.mu.Lock()
-	was := t.armed
-	if was {
-		t.unlink()
-		t.armed = false
+	if t.armed {
+		s.unlink(t)
 	}
 	s.mu.Unlock()
-	if was {
-		w.armed.Add(-1)
-	}
 }
 
 // tickOf rounds up, so that visiting a slot finds its timers due.
@@ -160,36 +156,54 @@ func tickOf(when Time) Time {
 	return (when + Time(Tick) - 1) / Time(Tick)
 }
 
-func (t *Timer) unlink() {
-	t.prev.next, t.next.prev = t.next, t.prev
-	t.next, t.prev = nil, nil
+func (s *shard) link(t *Timer, slot int) {
+	first := s.slot[slot]
+	t.next, t.slot, t.armed = first, uint16(slot), true
+	if first != nil {
+		first.prev = t
+	}
+	s.slot[slot] = t
+	s.taken[slot/64] |= 1 << (slot % 64)
+}
+
+func (s *shard) unlink(t *Timer) {
+	if t.next != nil {
+		t.next.prev = t.prev
+	}
+	if t.prev != nil {
+		t.prev.next = t.next
+	} else if s.slot[t.slot] = t.next; t.next == nil {
+		s.taken[t.slot/64] &^= 1 << (t.slot % 64)
+	}
+	t.next, t.prev, t.armed = nil, nil, false
 }
 
 func (w *Wheel) run() {
 	defer close(w.done)
-	ticker := time.NewTicker(Tick)
-	defer ticker.Stop()
+	alarm := time.NewTimer(0)
+	defer alarm.Stop()
 	var due []*Timer
 	for {
-		if w.armed.Load() == 0 {
-			ticker.Stop()
-			select {
-			case <-w.kick:
-				ticker.Reset(Tick)
-			case <-w.quit:
-				return
-			}
-		}
 		select {
-		case <-ticker.C:
+		case <-alarm.C:
+		case <-w.kick:
 		case <-w.quit:
 			return
 		}
+		w.wakeAt.Store(int64(Never))
 		now := w.Now()
 		due = w.collect(due[:0], now)
 		for i, t := range due {
 			t.Wake.Wake(now)
 			due[i] = nil
+		}
+		// What is armed from here on is seen, or kicks.
+		next := w.first()
+		w.wakeAt.Store(int64(next))
+		if next != Never {
+			alarm.Reset(time.Duration(next*Time(Tick) - w.Now()))
+		} else {
+			alarm.Stop()
 		}
 	}
 }
@@ -202,24 +216,53 @@ func (w *Wheel) collect(due []*Timer, now Time) []*Timer {
 		s.mu.Lock()
 		// After a sleep the distance may be more than a turn; one turn sees all.
 		for tick := max(s.seen+1, current-slots+1); tick <= current; tick++ {
-			due = s.slot[int(tick)&mask].takeDue(due, now)
+			due = s.takeDue(int(tick)&mask, due, now)
 		}
 		s.seen = current
 		s.mu.Unlock()
 	}
-	w.armed.Add(int64(-len(due)))
 	return due
 }
 
-func (head *Timer) takeDue(due []*Timer, now Time) []*Timer {
-	for t := head.next; t != head; {
+func (s *shard) takeDue(slot int, due []*Timer, now Time) []*Timer {
+	for t := s.slot[slot]; t != nil; {
 		next := t.next
 		if t.when <= now {
-			t.unlink()
-			t.armed = false
+			s.unlink(t)
 			due = append(due, t)
 		}
 		t = next
 	}
 	return due
+}
+
+// first gives the tick of the next slot to visit, Never if all are empty.
+func (w *Wheel) first() Time {
+	first := Never
+	for i := range w.shards {
+		s := &w.shards[i]
+		s.mu.Lock()
+		first = min(first, s.first())
+		s.mu.Unlock()
+	}
+	return first
+}
+
+func (s *shard) first() Time {
+	from := int(s.seen+1) & mask
+	for i := 0; i <= len(s.taken); i++ {
+		word := (from/64 + i) % len(s.taken)
+		bitmap := s.taken[word]
+		switch i {
+		case 0:
+			bitmap &= ^uint64(0) << (from % 64)
+		case len(s.taken): // the part of the first word before from
+			bitmap &= 1<<(from%64) - 1
+		}
+		if bitmap != 0 {
+			slot := word*64 + bits.TrailingZeros64(bitmap)
+			return s.seen + 1 + Time((slot-from)&mask)
+		}
+	}
+	return Never
 }

@@ -31,6 +31,8 @@ func newProbe(w *Wheel) *probe {
 	return p
 }
 
+func (w *Wheel) empty() bool { return w.first() == Never }
+
 func TestFiresOnceAndNotEarly(t *testing.T) {
 	w := New()
 	defer w.Close()
@@ -42,7 +44,7 @@ func TestFiresOnceAndNotEarly(t *testing.T) {
 		w.Arm(&p.Timer, when)
 		probes, due = append(probes, p), append(due, when)
 	}
-	require.Eventually(t, func() bool { return w.armed.Load() == 0 }, time.Minute, time.Millisecond)
+	require.Eventually(t, w.empty, time.Minute, time.Millisecond)
 	time.Sleep(2 * Tick)
 	for i, p := range probes {
 		require.EqualValues(t, 1, p.fired.Load())
@@ -106,7 +108,7 @@ func TestConcurrentUse(t *testing.T) {
 		}()
 	}
 	wg.Wait()
-	require.Eventually(t, func() bool { return w.armed.Load() == 0 }, time.Minute, time.Millisecond)
+	require.Eventually(t, w.empty, time.Minute, time.Millisecond)
 }
 
 func TestNoAllocations(t *testing.T) {
@@ -117,4 +119,51 @@ func TestNoAllocations(t *testing.T) {
 		w.Arm(&p.Timer, w.Now()+Time(time.Second))
 		w.Disarm(&p.Timer)
 	}))
+}
+
+// The wheel finds the next slot wherever it lies.
+func TestFirst(t *testing.T) {
+	for range 10_000 {
+		s := &shard{seen: Time(rand.IntN(3 * slots))}
+		require.Equal(t, Never, s.first())
+		want := Never
+		timers := make([]Timer, 1+rand.IntN(3))
+		for i := range timers {
+			ahead := Time(1 + rand.IntN(slots))
+			want = min(want, s.seen+ahead)
+			s.link(&timers[i], int(s.seen+ahead)&mask)
+		}
+		require.Equal(t, want, s.first())
+		for i := range timers {
+			s.unlink(&timers[i])
+		}
+		require.Equal(t, Never, s.first())
+	}
+}
+
+// A wheel whose timers are far away sleeps, and wakes for one that is near.
+func TestSleepsUntilTheFirst(t *testing.T) {
+	w := New()
+	defer w.Close()
+	far, near := newProbe(w), newProbe(w)
+	w.Arm(&far.Timer, w.Now()+Time(7*time.Second))
+	asleep := func() bool {
+		return Time(w.wakeAt.Load()) != Never && Time(w.wakeAt.Load())*Time(Tick) > w.Now()+Time(time.Second)
+	}
+	require.Eventually(t, asleep, time.Minute, time.Millisecond)
+	w.Arm(&near.Timer, w.Now()+Time(10*time.Millisecond))
+	require.Eventually(t, func() bool { return near.fired.Load() == 1 }, time.Minute, time.Millisecond)
+	require.Zero(t, far.fired.Load())
+}
+
+func BenchmarkArmDisarm(b *testing.B) {
+	w := New()
+	defer w.Close()
+	b.RunParallel(func(pb *testing.PB) {
+		p := newProbe(w)
+		for now := w.Now(); pb.Next(); now++ {
+			w.Arm(&p.Timer, now+Time(5*time.Second))
+			w.Disarm(&p.Timer)
+		}
+	})
 }
