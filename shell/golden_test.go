@@ -35,10 +35,11 @@ func TestGolden(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			cluster := fakekv.Start(t, fakekv.Options{})
 			cluster.CreateTable("temp", 8)
-			g := &golden{cluster: cluster, session: &command.Session{
+			dir := t.TempDir()
+			g := &golden{cluster: cluster, dir: dir, session: &command.Session{
 				Metas: cluster.Metas(), Timeout: 10 * time.Second, Version: "arion test",
-				Profiles: profile.Store{Path: filepath.Join(t.TempDir(), "profiles.json")},
-			}, dir: t.TempDir()}
+				Profiles: profile.Store{Path: filepath.Join(dir, "profiles.json")},
+			}}
 			defer g.session.Close()
 			datadriven.RunTest(t, file, g.run)
 		})
@@ -60,6 +61,9 @@ func (g *golden) run(t *testing.T, d *datadriven.TestData) string {
 		return ""
 	case "files":
 		return g.files(t, strings.Fields(d.Input))
+	case "world":
+		newWorld(g.cluster)
+		return ""
 	case "advance":
 		var seconds int
 		d.ScanArgs(t, "seconds", &seconds)
@@ -117,7 +121,7 @@ func (g *golden) real(text string) string {
 }
 
 var (
-	elapsed = regexp.MustCompile(`("elapsed_ms":)[0-9.]+|[0-9.]+( ms)`)
+	elapsed = regexp.MustCompile(`("(?:elapsed|latency)_ms":)[0-9.]+|[0-9.]+( ms)`)
 	cursor  = regexp.MustCompile(`eyJGb3JtYXQ[A-Za-z0-9_-]+`)
 	hour    = regexp.MustCompile(` [0-9]{2}:[0-9]{2}:[0-9]{2}\b`)
 	clock   = regexp.MustCompile(`20[0-9-]{8}T[0-9:]{8}Z`)

@@ -42,7 +42,7 @@ func TestJobs(t *testing.T) {
 		{"detect_hotkey -a 1 -p 0 -c query -o json", "RPC_DETECT_HOTKEY", &admin.DetectHotkeyResponse{Err: ok(), HotkeyResult_: &key}, 0, []string{`"hot_key":"user1"`}},
 		{"detect_hotkey -a 1 -p 0 -c query", "RPC_DETECT_HOTKEY", &admin.DetectHotkeyResponse{Err: refused("ERR_BUSY"), ErrHint: &hint}, command.ExitBusy, []string{hint}},
 		{"partition add 1.0 127.0.0.1:9999", "PROPOSE_BALANCER", &admin.ConfigurationBalancerResponse{Err: ok()}, 0, []string{"ERR_OK"}},
-		{"partition remove 1.0 127.0.0.1:9999", "PROPOSE_BALANCER", &admin.ConfigurationBalancerResponse{Err: refused("ERR_INVALID_PARAMETERS")}, 1, []string{"ERR_INVALID_PARAMETERS"}},
+		{"partition remove 1.0 127.0.0.1:34802", "PROPOSE_BALANCER", &admin.ConfigurationBalancerResponse{Err: refused("ERR_INVALID_PARAMETERS")}, 1, []string{"ERR_INVALID_PARAMETERS"}},
 		{"ddd_diagnose", "DDD_DIAGNOSE", &admin.DddDiagnoseResponse{Err: ok(), Partitions: []*admin.DddPartitionInfo{{Config: &admin.PartitionConfiguration{Pid: &base.Gpid{AppID: 1, PartitionIndex: 3}, Primary: &base.RPCAddress{}}, Reason: "nobody is left"}}}, 0, []string{"1.3", "nobody is left", "1 partitions are stuck"}},
 		{"table idempotent temp", "GET_ATOMIC_IDEMPOTENT", &admin.ConfigurationGetAtomicIdempotentResponse{Err: ok(), AtomicIdempotent: true}, 0, []string{"atomic_idempotent : true"}},
 		{"node drain 127.0.0.1:1", "RPC_CLI_CLI_CALL", &base.String{V: "127.0.0.1:1 is draining"}, 0, []string{"is draining"}},
@@ -54,7 +54,7 @@ func TestJobs(t *testing.T) {
 			st := newStage(t)
 			st.session.Timeout = 500 * time.Millisecond
 			st.cluster.Script(fakekv.Match{RPC: tc.rpc}, 0, fakekv.Action{Reply: tc.reply})
-			require.Equal(t, tc.exit, st.run(t, tc.line), st.out.String())
+			require.Equal(t, tc.exit, st.run(t, st.here(tc.line)), st.out.String())
 			for _, text := range tc.shows {
 				require.Contains(t, st.out.String(), text)
 			}

@@ -26,9 +26,14 @@ type stage struct {
 }
 
 func newStage(t *testing.T) *stage {
+	cluster := fakekv.Start(t, fakekv.Options{})
+	cluster.CreateTable("temp", 8)
+	return newStageOn(t, cluster)
+}
+
+func newStageOn(t *testing.T, cluster *fakekv.Cluster) *stage {
 	t.Chdir(t.TempDir())
-	st := &stage{cluster: fakekv.Start(t, fakekv.Options{})}
-	st.cluster.CreateTable("temp", 8)
+	st := &stage{cluster: cluster}
 	st.session = &command.Session{
 		Metas: st.cluster.Metas(), Table: "temp", Timeout: 5 * time.Second, Version: "arion test",
 		Printer:  &render.Printer{Out: &st.out, Err: &st.out, Format: render.Table},

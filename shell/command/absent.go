@@ -10,7 +10,7 @@ var absent = map[string]string{
 	"clear_bulk_load": noBulkLoad, "cancel_bulk_load": noBulkLoad, "bulk-load": noBulkLoad, "bulk_load": noBulkLoad,
 	"add_dup": noDuplication, "query_dup": noDuplication, "dups": noDuplication, "remove_dup": noDuplication, "start_dup": noDuplication,
 	"pause_dup": noDuplication, "set_dup_fail_mode": noDuplication, "duplication": noDuplication, "table-migrator": noDuplication,
-	"recover":   "the meta servers keep the catalog in a raft group of their own; partition recover forms single partitions anew",
+	"recover":   "the meta servers keep the catalog in a raft group of their own; partition recover forms single partitions anew, arion meta recover the metas",
 	"local_get": offline, "sst_dump": offline, "mlog_dump": offline, "rdb_value_hex2str": offline,
 	"local_partition_split": "split start splits a table while it serves",
 	"disk-migrate":          oneDisk, "disk-balance": oneDisk, "add-disk": oneDisk,

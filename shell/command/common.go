@@ -25,6 +25,7 @@ var commonFlags = []struct {
 	{"b64", "", "print keys and values as b64:…", false},
 	{"escape_all", "", "print every byte as \\xHH", false},
 	{"bytes", "", "print sizes in bytes, without units", false},
+	{"trace", "", "tell on stderr what is done for it: routing, connections, tries, answers", false},
 	{"columns", "", "columns to show, separated by commas", true},
 	{"sort", "", "column to sort by; -column from high to low", true},
 	{"like", "", "rows with a cell that matches a regular expression", true},
@@ -103,6 +104,11 @@ func (i *invocation) override(flags *pflag.FlagSet) (restore func(), err error) 
 		if _, ok := given(name); ok {
 			changed.Bytes = form
 		}
+	}
+	if _, ok := given("trace"); ok {
+		s.trace.to(&changed)
+		inner := restore
+		restore = func() { inner(); s.trace.to(nil) }
 	}
 	if _, ok := given("quiet"); ok {
 		changed.Quiet = true

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -47,7 +50,7 @@ const (
 	diskCritical    = 5
 	lagEntries      = 10000 // log entries a follower is behind; beyond, the log may be cut
 	hotFactor       = 4     // times the mean of the other partitions
-	hotFloor        = 50    // writes a second below which nothing is hot
+	hotFloor        = 50    // requests a second below which nothing is hot
 )
 
 func doctorFlags(f *pflag.FlagSet) {
@@ -61,21 +64,39 @@ type checkup struct {
 	routes   map[string]admin.Routing
 	first    []*nodeView
 	nodes    []*nodeView
+	metas    []*metaView
 	findings []finding
+}
+
+// metaView is what one meta server tells about itself.
+type metaView struct {
+	addr    string
+	err     error
+	metrics metrics.Set
+	skew    *skew
 }
 
 func runDoctor(ctx context.Context, c *call) error {
 	watch, _ := c.flags.GetDuration("watch_for") // parsed by pflag
 	return c.administerFor(ctx, c.session.Timeout+watch+2*inspectTimeout, func(ctx context.Context, a *admin.Admin) error {
 		d := &checkup{c: c, a: a, routes: map[string]admin.Routing{}}
-		if err := d.gather(ctx, watch); err != nil {
+		d.askMetas(ctx)
+		d.checkMetas(ctx)
+		looking, stop := ctx, func() {}
+		if d.quorumLost() {
+			looking, stop = context.WithTimeout(ctx, watch+inspectTimeout)
+		}
+		defer stop()
+		if err := d.gather(looking, watch); err != nil {
+			if d.quorumLost() && len(d.deadMetas()) < len(d.metas) {
+				return d.report() // nothing else can be known
+			}
 			return err
 		}
 		for _, check := range []func(){d.checkNodes, d.checkDisks, d.checkFiles, d.checkClocks, d.checkSync, d.checkVersions,
 			d.checkPartitions, d.checkReplicas, d.checkHot} {
 			check()
 		}
-		d.checkMetas(ctx)
 		return d.report()
 	})
 }
@@ -164,43 +185,80 @@ func (d *checkup) checkDisks() {
 }
 
 func (d *checkup) checkFiles() {
-	for _, n := range d.nodes {
-		open, limit := n.metrics.Sum("process_open_fds"), n.metrics.Sum("process_max_fds")
+	check := func(subject string, m metrics.Set) {
+		open, limit := m.Sum("process_open_fds"), m.Sum("process_max_fds")
 		if limit > 0 && 100*open > fewFilesPercent*limit {
-			d.find(warning, "node "+n.addr, "it is running out of file descriptors", fmt.Sprintf("%.0f of %.0f open", open, limit), "raise the limit (ulimit -n) and restart it")
+			d.find(warning, subject, "it is running out of file descriptors", fmt.Sprintf("%.0f of %.0f open", open, limit), "raise the limit (ulimit -n) and restart it")
 		}
 		if limit > 0 && limit < 4096 {
-			d.find(note, "node "+n.addr, "the limit of open files is low", fmt.Sprintf("%.0f", limit), "raise the limit (ulimit -n) and restart it")
+			d.find(note, subject, "the limit of open files is low", fmt.Sprintf("%.0f", limit), "raise the limit (ulimit -n) and restart it")
 		}
+	}
+	for _, n := range d.nodes {
+		check("node "+n.addr, n.metrics)
+	}
+	for _, m := range d.metas {
+		check("meta "+m.addr, m.metrics)
 	}
 }
 
 func (d *checkup) checkClocks() {
-	for _, n := range d.nodes {
-		if n.skew != nil && n.skew.off() > skewWarning {
-			d.find(warning, "node "+n.addr, "its clock is off; expiry and leases go by it",
-				fmt.Sprintf("between %v and %v from the clock here", n.skew.low.Round(time.Millisecond), n.skew.high.Round(time.Millisecond)), "look at its time synchronisation")
+	check := func(subject string, s *skew) {
+		if s != nil && s.off() > skewWarning {
+			d.find(warning, subject, "its clock is off; expiry and leases go by it",
+				fmt.Sprintf("between %v and %v from the clock here", s.low.Round(time.Millisecond), s.high.Round(time.Millisecond)), "look at its time synchronisation")
 		}
+	}
+	for _, n := range d.nodes {
+		check("node "+n.addr, n.skew)
+	}
+	for _, m := range d.metas {
+		check("meta "+m.addr, m.skew)
 	}
 }
 
-// fsyncMetrics are the names under which servers may tell how long their log takes
-// to reach the disk.
-var fsyncMetrics = []string{"arion_raft_fsync_duration_seconds", "arion_raft_log_sync_seconds", "arion_logdb_fsync_seconds"}
+// syncMetric is how long the raft log of a server takes to reach the disk.
+const syncMetric = "arion_raft_log_sync_seconds"
 
 func (d *checkup) checkSync() {
+	var silent []string
+	before := map[string]metrics.Set{}
+	for _, n := range d.first {
+		before[n.addr] = n.metrics
+	}
+	all := func(map[string]string) bool { return true }
+	check := func(subject, addr string, m metrics.Set) {
+		if m.At.IsZero() {
+			return // it was not reached, which is a finding of its own
+		}
+		if !m.Has(syncMetric + "_count") {
+			silent = append(silent, addr)
+			return
+		}
+		p99 := metrics.Quantile(0.99, before[addr], m, syncMetric, all)
+		when := "while watched"
+		if math.IsNaN(p99) { // nothing was written meanwhile
+			p99, when = metrics.Quantile(0.99, metrics.Set{}, m, syncMetric, all), "since its start"
+		}
+		if p99 > slowFsync.Seconds() {
+			d.find(warning, subject, "its disk syncs slowly; every write waits for it",
+				fmt.Sprintf("99 of 100 syncs took up to %s, %s", duration(p99), when), "look at the disk; arion bench --sync-dir measures it")
+		}
+	}
 	for _, n := range d.nodes {
 		p99 := metrics.Quantile(0.99, metrics.Set{}, n.metrics, "arion_rpc_client_call_duration_seconds",
 			func(l map[string]string) bool { return l["name"] == "RPC_ARION_SYNC" })
 		if p99 > slowSync.Seconds() {
 			d.find(warning, "node "+n.addr, "it reaches the meta servers slowly", fmt.Sprintf("99 of 100 syncs take up to %s", duration(p99)), "server_stat -t meta-server")
 		}
-		for _, name := range fsyncMetrics {
-			p99 := metrics.Quantile(0.99, metrics.Set{}, n.metrics, name, func(map[string]string) bool { return true })
-			if p99 > slowFsync.Seconds() {
-				d.find(warning, "node "+n.addr, "its disk syncs slowly; every write waits for it", fmt.Sprintf("99 of 100 syncs take up to %s", duration(p99)), "look at the disk; arion bench --sync-dir measures it")
-			}
-		}
+		check("node "+n.addr, n.addr, n.metrics)
+	}
+	for _, m := range d.metas {
+		check("meta "+m.addr, m.addr, m.metrics)
+	}
+	if len(silent) > 0 {
+		d.find(note, "cluster", "the latency of disk syncs is not measured",
+			"these servers do not tell "+syncMetric+": "+some(silent), "server_info")
 	}
 }
 
@@ -288,22 +346,55 @@ func (d *checkup) checkReplicas() {
 	}
 }
 
-// checkHot compares what the partitions wrote between the two looks.
+// checkHot compares what the partitions were asked between the two looks.
 func (d *checkup) checkHot() {
-	for id, rates := range writeRates(d.first, d.nodes) {
-		var sum float64
-		for _, rate := range rates {
-			sum += rate
-		}
-		for index, rate := range rates {
-			rest := (sum - rate) / float64(max(1, len(rates)-1))
-			if rate > hotFloor && rate > hotFactor*rest && len(rates) > 1 {
-				d.find(warning, fmt.Sprintf("partition %d.%d", id, index), "it is hot: it takes far more writes than the others",
-					fmt.Sprintf("%.0f log entries/s, the others %.0f on average", rate, rest),
-					fmt.Sprintf("detect_hotkey -a %d -p %d -t write -c start", id, index))
+	for _, kind := range []string{"read", "write"} {
+		loads := requestRates(d.first, d.nodes, kind)
+		for _, t := range d.tables {
+			rates := loads[t.Name]
+			var sum float64
+			for _, rate := range rates {
+				sum += rate
+			}
+			for _, index := range slices.Sorted(maps.Keys(rates)) {
+				rest := (sum - rates[index]) / float64(max(1, t.Partitions-1))
+				if rates[index] > hotFloor && rates[index] > hotFactor*rest && t.Partitions > 1 {
+					d.find(warning, fmt.Sprintf("partition %d.%d", t.ID, index), fmt.Sprintf("it is hot: it takes far more %ss than the others of table %s", kind, t.Name),
+						fmt.Sprintf("%.0f %ss/s, the others %.0f on average", rates[index], kind, rest),
+						fmt.Sprintf("hot_keys %s; detect_hotkey -a %d -p %d -t %s -c start", t.Name, t.ID, index, kind))
+				}
 			}
 		}
 	}
+}
+
+// requestRates gives the requests a second of a kind, read or write, by table and
+// partition, from two looks at the metrics of the nodes.
+func requestRates(first, second []*nodeView, kind string) map[string]map[int]float64 {
+	const name = "arion_replica_partition_requests_total"
+	before := map[string]metrics.Set{}
+	for _, n := range first {
+		before[n.addr] = n.metrics
+	}
+	rates := map[string]map[int]float64{}
+	for _, n := range second {
+		was := before[n.addr]
+		if was.At.IsZero() || n.metrics.At.IsZero() {
+			continue
+		}
+		for _, x := range n.metrics.Samples[name] {
+			index, err := strconv.Atoi(x.Labels["partition"])
+			if x.Labels["kind"] != kind || err != nil {
+				continue
+			}
+			table := x.Labels["table"]
+			if rates[table] == nil {
+				rates[table] = map[int]float64{}
+			}
+			rates[table][index] += metrics.Rate(was, n.metrics, name, "kind", kind, "table", table, "partition", x.Labels["partition"])
+		}
+	}
+	return rates
 }
 
 // writeRates gives the log entries a second of each partition, by table and
@@ -337,21 +428,58 @@ func writeRates(first, second []*nodeView) map[int32]map[int32]float64 {
 	return rates
 }
 
-func (d *checkup) checkMetas(ctx context.Context) {
-	metas := d.c.session.metaServers(ctx, d.a)
-	var servers []server
-	for _, addr := range metas {
-		servers = append(servers, server{"meta-server", addr})
+// askMetas asks each meta server by itself, so that the dead ones are known even
+// when they were the majority.
+func (d *checkup) askMetas(ctx context.Context) {
+	short, cancel := context.WithTimeout(ctx, inspectTimeout)
+	defer cancel()
+	for _, addr := range d.c.session.metaServers(short, d.a) {
+		d.metas = append(d.metas, &metaView{addr: addr})
 	}
-	for _, x := range ask(ctx, d.a, servers, "server-info", nil) {
-		var refused *remoteError
-		if x.err != nil && !errors.As(x.err, &refused) {
-			s := warning
-			if len(metas) == 1 {
-				s = critical
+	ctx, cancel = context.WithTimeout(ctx, inspectTimeout)
+	defer cancel()
+	var group sync.WaitGroup
+	for _, m := range d.metas {
+		group.Go(func() {
+			var refused *remoteError
+			if _, err := understood(d.a.RemoteCommand(ctx, m.addr, "server-info")); err != nil && !errors.As(err, &refused) {
+				m.err = err
+				return
 			}
-			d.find(s, "meta "+x.addr, "it does not answer", x.err.Error(), "look at its log; cluster info")
+			m.metrics, _ = metrics.Fetch(ctx, m.addr) // absent is told where it matters
+			m.skew = measureSkew(ctx, m.addr)
+		})
+	}
+	group.Wait()
+}
+
+func (d *checkup) deadMetas() (dead []string) {
+	for _, m := range d.metas {
+		if m.err != nil {
+			dead = append(dead, m.addr)
 		}
+	}
+	return dead
+}
+
+// quorumLost tells whether too few meta servers answer to decide anything.
+func (d *checkup) quorumLost() bool { return 2*len(d.deadMetas()) >= len(d.metas) && len(d.metas) > 0 }
+
+func (d *checkup) checkMetas(ctx context.Context) {
+	dead := d.deadMetas()
+	for _, m := range d.metas {
+		if m.err != nil {
+			d.find(warning, "meta "+m.addr, "it does not answer", m.err.Error(), "look at its log; cluster metas")
+		}
+	}
+	alive := fmt.Sprintf("%d of %d meta servers answer, %d are needed", len(d.metas)-len(dead), len(d.metas), len(d.metas)/2+1)
+	switch {
+	case d.quorumLost():
+		d.find(critical, "cluster", "the meta servers have no majority: nothing can be administered, and dead nodes are not replaced", alive,
+			"start "+some(dead)+"; data is served meanwhile")
+		return
+	case len(dead) > 0 && 2*(len(dead)+1) >= len(d.metas):
+		d.find(warning, "cluster", "the loss of one more meta server stops administration", alive, "start "+some(dead))
 	}
 	if level, err := d.a.Level(ctx); err == nil && level < admin.LevelSteady {
 		d.find(warning, "cluster", "the meta level forbids repair", "level "+level.String(), "cluster level steady")

@@ -76,7 +76,7 @@ func failureOf(err error, verb string) render.Failure {
 	case errors.As(err, &no):
 		return no.failure()
 	case errors.As(err, &remote):
-		return remote.failure()
+		return remote.failure(verb)
 	case errors.As(err, &syntax):
 		return render.Failure{What: syntax.Error(), Code: "SYNTAX", Try: "quote with '…' what must be taken as it stands", Exit: ExitUsage}
 	case isCanceled(err):

@@ -32,6 +32,9 @@ func runHelp(_ context.Context, c *call) error {
 		words = append(words, c.text(i))
 	}
 	out := c.session.Printer.Out
+	if !c.session.Printer.People() {
+		return c.helpRows(words)
+	}
 	if len(words) == 0 {
 		listVerbs(out, "")
 		fmt.Fprintln(out, "\nhelp <command> tells more. "+bytesHelp)
@@ -52,6 +55,28 @@ func runHelp(_ context.Context, c *call) error {
 		return &usageError{text: "there is no command " + quoted(words[0]) + " here", try: reason}
 	}
 	return &usageError{text: "there is no command " + quoted(strings.Join(words, " ")), try: suggestion(words)}
+}
+
+// helpRows gives the help as data: all verbs, those of a noun, or one.
+func (c *call) helpRows(words []string) error {
+	exact, n := find(words)
+	whole := exact != nil && n == len(words)
+	if len(words) > 0 && !whole && len(under(words[0])) == 0 {
+		return &usageError{text: "there is no command " + quoted(strings.Join(words, " ")), try: suggestion(words)}
+	}
+	r := c.open(render.Columns("command", "group", "usage", "purpose", "also", "changes", "examples", "related"), nil)
+	for _, g := range allGroups() {
+		for _, v := range g.verbs {
+			if len(words) > 0 && v != exact && !(n <= 1 && strings.HasPrefix(v.name(), words[0]+" ")) {
+				continue
+			}
+			err := r.Row(v.name(), g.title, v.use, v.short, v.aliases, v.changes, strings.Split(v.example, "\n"), v.related)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return c.done(render.Summary{Local: true})
 }
 
 // listVerbs prints name and sentence of each verb, or of those of a noun.

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,7 +32,7 @@ func partitionVerbs() []verb {
 			min:     2, max: 2, run: runRemoveReplica, changes: true,
 		}, {
 			use: "balance", short: "move a leader or a replica from one node to another, as the Pegasus shell has it",
-			example: "balance -g 1.0 -p move_pri -f 127.0.0.1:34801 -t 127.0.0.1:34802 --dry-run\nbalance -g 1.0 -p copy_sec -f 127.0.0.1:34801 -t 127.0.0.1:34802 --dry-run",
+			example: "balance -g 1.0 -p move_pri -f 127.0.0.1:34801 -t 127.0.0.1:34802 --dry-run\nbalance -g 1.0 -p copy_sec -f 127.0.0.1:34802 -t 127.0.0.1:34804 --dry-run",
 			flags:   balanceFlags, run: runBalance, changes: true, related: []string{"cluster plan"},
 		}, {
 			use: "propose", short: "send one step of a proposal, as the Pegasus shell has it",
@@ -104,8 +105,11 @@ func (c *call) onPartition(ctx context.Context, name string, node, what string, 
 func runLead(ctx context.Context, c *call) error {
 	node := c.text(1)
 	return c.onPartition(ctx, c.text(0), node, "move the leader", func(p admin.Partition) ([]admin.Step, error) {
-		if p.Leader == node {
+		switch {
+		case p.Leader == node:
 			return nil, usagef(node + " leads the partition already")
+		case !slices.Contains(p.Followers, node):
+			return nil, usagef(node + " has no replica of it to lead with; followers are " + strings.Join(p.Followers, ", "))
 		}
 		return []admin.Step{{Kind: admin.StepUnlead, Target: p.Leader, Node: p.Leader}, {Kind: admin.StepLead, Target: node, Node: node}}, nil
 	})
@@ -114,6 +118,9 @@ func runLead(ctx context.Context, c *call) error {
 func runAddReplica(ctx context.Context, c *call) error {
 	node := c.text(1)
 	return c.onPartition(ctx, c.text(0), node, "add a replica", func(p admin.Partition) ([]admin.Step, error) {
+		if p.Leader == node || slices.Contains(p.Followers, node) {
+			return nil, usagef(node + " has a replica of it already")
+		}
 		return []admin.Step{{Kind: admin.StepAdd, Target: p.Leader, Node: node}}, nil
 	})
 }
@@ -121,8 +128,11 @@ func runAddReplica(ctx context.Context, c *call) error {
 func runRemoveReplica(ctx context.Context, c *call) error {
 	node := c.text(1)
 	return c.onPartition(ctx, c.text(0), node, "remove the replica", func(p admin.Partition) ([]admin.Step, error) {
-		if len(p.Followers) == 0 {
+		switch {
+		case len(p.Followers) == 0:
 			return nil, usagef("this is the only replica; it would be lost")
+		case p.Leader != node && !slices.Contains(p.Followers, node):
+			return nil, usagef(node + " has no replica of it; table partitions shows who has")
 		}
 		return []admin.Step{{Kind: admin.StepRemove, Target: p.Leader, Node: node}}, nil
 	})
@@ -153,7 +163,18 @@ func runBalance(ctx context.Context, c *call) error {
 	default:
 		return usagef(fmt.Sprintf("--type is %q; known are move_pri, copy_pri and copy_sec", kind))
 	}
-	return c.onPartition(ctx, parse.Text(c.flagText("gpid")), to, kind+" from "+from, func(admin.Partition) ([]admin.Step, error) { return steps, nil })
+	return c.onPartition(ctx, parse.Text(c.flagText("gpid")), to, kind+" from "+from, func(p admin.Partition) ([]admin.Step, error) {
+		follows := slices.Contains(p.Followers, from)
+		switch {
+		case kind == "copy_sec" && !follows:
+			return nil, usagef(from + " has no follower of it; followers are " + strings.Join(p.Followers, ", "))
+		case kind != "copy_sec" && p.Leader != from:
+			return nil, usagef(from + " does not lead it; the leader is " + p.Leader)
+		case kind == "move_pri" && !slices.Contains(p.Followers, to):
+			return nil, usagef(to + " has no replica of it to lead with; followers are " + strings.Join(p.Followers, ", "))
+		}
+		return steps, nil
+	})
 }
 
 // need reports required flags that are missing.

@@ -34,9 +34,9 @@ func remoteVerbs() []verb {
 			example: "server_stat\nserver_stat -t replica-server",
 			flags:   remoteFlags, run: remoteOf("server-stat"),
 		}, {
-			use: "flush_log", short: "ask servers to write out their log files",
-			example: "flush_log\nflush_log -t replica-server",
-			flags:   remoteFlags, run: remoteOf("flush-log"),
+			use: "flush_log", short: "ask replica servers to write out their log files",
+			example: "flush_log\nflush_log -l 127.0.0.1:34801",
+			flags:   flushFlags, run: remoteOf("flush-log"),
 		}, {
 			use: "server_config", short: "show the settings in force of servers",
 			example: "server_config -t meta-server\nserver_config -t replica-server -o jsonl",
@@ -51,6 +51,14 @@ func remoteFlags(f *pflag.FlagSet) {
 	f.StringP("node", "n", "", "only this server, as admin-cli has it")
 	f.BoolP("resolve_ip", "r", false, "accepted for old scripts: addresses are shown as they are")
 	f.IntP("sample_interval_ms", "i", 0, "accepted for old scripts")
+}
+
+// flushFlags: meta servers hold no log back, so they know no such command.
+func flushFlags(f *pflag.FlagSet) {
+	remoteFlags(f)
+	f.Lookup("node_type").DefValue = "replica-server"
+	_ = f.Set("node_type", "replica-server") // a text takes any value
+	f.Lookup("node_type").Changed = false
 }
 
 // server is an address with its role.
@@ -181,8 +189,20 @@ type remoteError struct{ text, try string }
 
 func (e *remoteError) Error() string { return e.text }
 
-func (e *remoteError) failure() render.Failure {
-	return render.Failure{What: "the server refused", Code: "REFUSED_BY_SERVER", Cause: e.text, Try: e.try, Exit: ExitFailed}
+// inShell gives the verbs for the text commands that servers speak of.
+var inShell = strings.NewReplacer("meta.list", "cluster metas", "node.list", "node list", "node.drain-status", "node drain_status",
+	"node.drain", "node drain", "node.resume", "node resume", "node.forget", "node forget", "repair.status", "cluster status",
+	"partition.recover", "partition recover", "balance.plan", "cluster plan")
+
+func (e *remoteError) failure(verb string) render.Failure {
+	f := render.Failure{What: verb + ": the server refused", Code: "REFUSED_BY_SERVER", Cause: e.text, Try: e.try, Exit: ExitFailed}
+	if verb != "remote_command" {
+		f.Cause = inShell.Replace(f.Cause)
+		if f.Try == "" {
+			f.Try = "help " + verb + " shows what it takes"
+		}
+	}
+	return f
 }
 
 // understood tells a refusal from an answer: text commands have no error of their
@@ -192,7 +212,7 @@ func understood(text string, err error) (string, error) {
 		return "", err
 	}
 	if problem, ok := strings.CutPrefix(text, "error: "); ok {
-		return "", &remoteError{text: problem, try: "remote_command help explains the commands"}
+		return "", &remoteError{text: problem}
 	}
 	if strings.HasPrefix(text, "unknown command") {
 		return "", &remoteError{text: text + ": not active on this server", try: "server_info shows the versions; remote_command help lists what it knows"}

@@ -41,6 +41,7 @@ type Session struct {
 
 	client *client.Client
 	last   lastCall
+	trace  trace
 	names  names
 	quit   bool
 	// What timeout and escape_all choose. The flags of a command are for the command
@@ -154,7 +155,7 @@ func (s *Session) open(ctx context.Context, metas []string) (*client.Client, err
 		return nil, usagef(err.Error())
 	}
 	limit := 2 * s.Timeout // the command's own limit is to come first
-	options = append(options, client.WithHooks(&s.last),
+	options = append(options, client.WithHooks(&s.last, &s.trace),
 		client.WithTimeouts(client.Timeouts{Read: limit, Write: limit, Scan: limit, Meta: limit}))
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()

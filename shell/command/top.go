@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -47,8 +46,8 @@ func runTop(ctx context.Context, c *call) error {
 		return err
 	}
 	times := c.flagInt("times")
-	screen := newScreen(c.session.Printer)
-	defer screen.close()
+	show := c.pages()
+	defer show.close()
 	for n := 1; ; n++ {
 		if err := sleep(ctx, every); err != nil {
 			return c.ended(err)
@@ -57,7 +56,9 @@ func runTop(ctx context.Context, c *call) error {
 		if err != nil {
 			return c.ended(err)
 		}
-		c.page(screen, before, after)
+		if err := show.page(before, after); err != nil {
+			return err
+		}
 		if n == times {
 			return c.done(render.Summary{Local: true})
 		}
@@ -65,8 +66,40 @@ func runTop(ctx context.Context, c *call) error {
 	}
 }
 
+// pages shows one page after the other: to people on a screen, to programs as
+// rows.
+type pages struct {
+	c      *call
+	screen *screen
+	rows   render.Result // nil for people
+}
+
+func (c *call) pages() *pages {
+	p := &pages{c: c, screen: newScreen(c.session.Printer)}
+	if !c.session.Printer.People() {
+		p.rows = c.open(render.Columns(append([]string{"time"}, loadColumns...)...), nil)
+	}
+	return p
+}
+
+func (p *pages) close() { p.screen.close() }
+
+func (p *pages) page(before, after *snapshot) error {
+	if p.rows == nil {
+		p.screen.show(frame(*p.c.session.Printer, before, after))
+		return nil
+	}
+	for _, l := range append(nodeLoads(before, after), tableLoads(before, after)...) {
+		if err := p.rows.Row(append([]any{after.at.UTC().Truncate(time.Second)}, l.all()...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // snapshot is one look at the cluster.
 type snapshot struct {
+	at     time.Time
 	nodes  []*nodeView
 	tables []admin.Table
 }
@@ -79,50 +112,80 @@ func (c *call) look(ctx context.Context, a *admin.Admin) (*snapshot, error) {
 		return nil, err
 	}
 	tables, err := a.ListTables(ctx, admin.StatusAvailable)
-	return &snapshot{nodes: nodes, tables: tables}, err
+	return &snapshot{at: time.Now(), nodes: nodes, tables: tables}, err
 }
 
-// page prints the two tables of the page.
-func (c *call) page(screen *screen, before, after *snapshot) {
+// frame makes a page of two looks.
+func frame(printer render.Printer, before, after *snapshot) (title, text string) {
 	var out bytes.Buffer
-	printer := *c.session.Printer
 	printer.Out, printer.Err, printer.Terminal, printer.Quiet, printer.View = &out, &out, false, true, render.View{}
 	if printer.Format != render.Wide {
 		printer.Format = render.Table
 	}
 	nodeTable(&printer, before, after)
 	fmt.Fprintln(&out)
-	loadTable(&printer, before, after)
+	tableTable(&printer, before, after)
 	alive := 0
 	for _, n := range after.nodes {
 		if n.alive {
 			alive++
 		}
 	}
-	title := fmt.Sprintf("arion top    %s    %d of %d nodes alive, %d tables    Ctrl-C ends", time.Now().Format(time.TimeOnly), alive, len(after.nodes), len(after.tables))
-	screen.show(title, out.String())
+	return fmt.Sprintf("arion top    %s    %d of %d nodes alive, %d tables    Ctrl-C ends",
+		after.at.Format(time.TimeOnly), alive, len(after.nodes), len(after.tables)), out.String()
 }
 
-// Rows and ends of tables that go to memory cannot fail.
-func nodeTable(p *render.Printer, before, after *snapshot) {
-	r := p.Begin(render.Shape{Columns: render.Columns("node", "state", "leaders", "replicas", "reads", "writes", "scans", "failed", "read_p99_ms", "write_p99_ms", "cpu_percent", "memory", "disk_free")})
+// load is a line of the page, of a node or a table; nil is not known.
+type load struct {
+	kind, name, state             string
+	leaders, replicas             int
+	reads, writes, scans, failed  any
+	readP99, writeP99             any
+	cpu, memory, disk, bytes, lag any
+	hottest                       any
+}
+
+// loadColumns are those of the rows that programs get.
+var loadColumns = []string{"kind", "name", "state", "leaders", "replicas", "reads", "writes", "scans", "failed", "read_p99_ms", "write_p99_ms",
+	"cpu_percent", "memory_bytes", "disk_free_bytes", "bytes", "hottest", "lag"}
+
+func (l load) all() []any {
+	return []any{l.kind, l.name, orNil(l.state), l.leaders, l.replicas, l.reads, l.writes, l.scans, l.failed, l.readP99, l.writeP99,
+		l.cpu, l.memory, l.disk, l.bytes, l.hottest, l.lag}
+}
+
+func nodeLoads(before, after *snapshot) []load {
+	var all []load
 	for i, n := range after.nodes {
 		var was metrics.Set
 		if i < len(before.nodes) && before.nodes[i].addr == n.addr {
 			was = before.nodes[i].metrics
 		}
-		state := "alive"
+		l := load{kind: "node", name: n.addr, state: "alive", leaders: n.leaders, replicas: len(n.Replicas),
+			reads: callRate(was, n.metrics, readCalls), writes: callRate(was, n.metrics, writeCalls), scans: callRate(was, n.metrics, scanCalls),
+			failed: failRate(was, n.metrics), readP99: p99(was, n.metrics, readCalls), writeP99: p99(was, n.metrics, writeCalls)}
 		switch {
 		case !n.alive:
-			state = "dead"
+			l.state = "dead"
 		case n.err != nil:
-			state = "silent"
+			l.state = "silent"
 		}
-		_, free := n.space()
-		_ = r.Row(n.addr, state, n.leaders, len(n.Replicas),
-			callRate(was, n.metrics, readCalls), callRate(was, n.metrics, writeCalls), callRate(was, n.metrics, scanCalls), failRate(was, n.metrics),
-			p99(was, n.metrics, readCalls), p99(was, n.metrics, writeCalls),
-			percent(metrics.Rate(was, n.metrics, "process_cpu_seconds_total")), render.Size(n.metrics.Sum("process_resident_memory_bytes")), render.Size(free))
+		if !n.metrics.At.IsZero() {
+			l.cpu, l.memory = percent(metrics.Rate(was, n.metrics, "process_cpu_seconds_total")), render.Size(n.metrics.Sum("process_resident_memory_bytes"))
+		}
+		if capacity, free := n.space(); capacity > 0 {
+			l.disk = render.Size(free)
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+// Rows and ends of tables that go to memory cannot fail.
+func nodeTable(p *render.Printer, before, after *snapshot) {
+	r := p.Begin(render.Shape{Columns: render.Columns("node", "state", "leaders", "replicas", "reads", "writes", "scans", "failed", "read_p99_ms", "write_p99_ms", "cpu_percent", "memory", "disk_free")})
+	for _, l := range nodeLoads(before, after) {
+		_ = r.Row(l.name, l.state, l.leaders, l.replicas, l.reads, l.writes, l.scans, l.failed, l.readP99, l.writeP99, l.cpu, l.memory, l.disk)
 	}
 	_ = r.Done(render.Summary{})
 }
@@ -159,30 +222,65 @@ func p99(before, after metrics.Set, calls []string) any {
 	return math.Round(q*1e5) / 100
 }
 
-func loadTable(p *render.Printer, before, after *snapshot) {
-	rates, all := writeRates(before.nodes, after.nodes), sizesOf(after.nodes)
-	r := p.Begin(render.Shape{Columns: render.Columns("table", "partitions", "led", "log_entries", "hottest", "bytes", "lag")})
+// What the nodes count by table.
+var (
+	readOperations  = []string{"get", "multi_get", "batch_get", "sortkey_count", "ttl"}
+	writeOperations = []string{"put", "multi_put", "remove", "multi_remove", "incr", "check_and_set", "check_and_mutate"}
+	scanOperations  = []string{"get_scanner", "scan"}
+)
+
+// tableRate adds up what all nodes counted for a table; nil when none tells.
+func tableRate(before, after *snapshot, table string, operations []string) any {
+	var sum float64
+	told := false
+	for i, n := range after.nodes {
+		if i >= len(before.nodes) || before.nodes[i].addr != n.addr || before.nodes[i].metrics.At.IsZero() || n.metrics.At.IsZero() {
+			continue
+		}
+		told = true
+		for _, op := range operations {
+			sum += metrics.Rate(before.nodes[i].metrics, n.metrics, "arion_replica_requests_total", "operation", op, "table", table)
+		}
+	}
+	if !told {
+		return nil
+	}
+	return render.Rate(sum)
+}
+
+func tableLoads(before, after *snapshot) []load {
+	var all []load
+	held := sizesOf(after.nodes)
+	reads, writes := requestRates(before.nodes, after.nodes, "read"), requestRates(before.nodes, after.nodes, "write")
 	for _, t := range after.tables {
-		s := all[t.ID]
-		if s == nil {
-			s = &sizes{}
-		}
-		var sum, most float64
-		hottest, led, lag := any(nil), 0, int64(0)
-		for _, index := range slices.Sorted(maps.Keys(rates[t.ID])) {
-			rate := rates[t.ID][index]
-			sum += rate
-			if rate > most {
-				most, hottest = rate, fmt.Sprintf("%d.%d (%.0f/s)", t.ID, index, rate)
+		l := load{kind: "table", name: t.Name, replicas: t.Partitions * t.Replicas,
+			reads: tableRate(before, after, t.Name, readOperations), writes: tableRate(before, after, t.Name, writeOperations),
+			scans: tableRate(before, after, t.Name, scanOperations)}
+		var most float64
+		for index := range t.Partitions {
+			if rate := reads[t.Name][index] + writes[t.Name][index]; rate > most {
+				most, l.hottest = rate, fmt.Sprintf("%d.%d (%.0f/s)", t.ID, index, rate)
 			}
 		}
-		for _, part := range s.partitions {
-			if part.node != "" {
-				led++
-				lag = max(lag, part.applied-part.lowest)
+		if s := held[t.ID]; s != nil {
+			lag := int64(0)
+			for _, part := range s.partitions {
+				if part.node != "" {
+					l.leaders++
+					lag = max(lag, part.applied-part.lowest)
+				}
 			}
+			l.bytes, l.lag = render.Size(s.leaders), lag
 		}
-		_ = r.Row(t.Name, t.Partitions, led, render.Rate(sum), hottest, render.Size(s.leaders), lag)
+		all = append(all, l)
+	}
+	return all
+}
+
+func tableTable(p *render.Printer, before, after *snapshot) {
+	r := p.Begin(render.Shape{Columns: render.Columns("table", "partitions", "led", "reads", "writes", "scans", "hottest", "bytes", "lag")})
+	for i, l := range tableLoads(before, after) {
+		_ = r.Row(l.name, after.tables[i].Partitions, l.leaders, l.reads, l.writes, l.scans, l.hottest, l.bytes, l.lag)
 	}
 	_ = r.Done(render.Summary{})
 }

@@ -137,7 +137,7 @@ func attach(cmd *cobra.Command, path string, v *verb, hidden bool, run func([]st
 var nouns = map[string]string{
 	"table": "tables", "envs": "settings of a table", "partition": "replicas of a partition", "split": "split a table's partitions",
 	"compact": "manual compaction", "cluster": "the cluster", "node": "replica servers", "ctx": "kept clusters", "config": "settings of the shell",
-	"key": "keys as they are stored",
+	"key": "keys as they are stored", "job": "work in the background",
 }
 
 // verbContext carries the verb that runs another one (watch), so that it cannot

@@ -77,7 +77,7 @@ func fillRegistry() {
 		{"Data in bulk", [][]verb{bulkVerbs()}},
 		{"Tables", [][]verb{tableVerbs(), envVerbs(), tableStatVerbs(), loadVerbs()}},
 		{"Partitions", [][]verb{partitionVerbs(), splitVerbs(), compactVerbs()}},
-		{"Cluster", [][]verb{clusterVerbs(), nodeVerbs(), metaVerbs()}},
+		{"Cluster", [][]verb{clusterVerbs(), nodeVerbs(), metaVerbs(), jobVerbs()}},
 		{"Diagnosis", [][]verb{diagnosisVerbs(), liveVerbs()}},
 		{"Session", [][]verb{sessionVerbs(), profileVerbs(), keyVerbs()}},
 	}
@@ -142,6 +142,16 @@ func Usage(name string) string {
 		return v.use
 	}
 	return ""
+}
+
+// Name gives the name in the help of the verb that words call, which may be by
+// another spelling; empty for none.
+func Name(words []string) string {
+	v, _ := find(words)
+	if v == nil {
+		return ""
+	}
+	return v.name()
 }
 
 // Each calls f with name, synopsis, sentence and examples of each verb.

@@ -114,13 +114,18 @@ func (c *call) ended(err error) error {
 type screen struct {
 	out      io.Writer
 	terminal bool
+	data     bool // for a program: no titles
 	last     []string
 	begun    bool
 }
 
-func newScreen(p *render.Printer) *screen { return &screen{out: p.Out, terminal: p.Terminal} }
+func newScreen(p *render.Printer) *screen { return &screen{out: p.Out, terminal: p.Terminal && p.People(), data: !p.People()} }
 
 func (s *screen) show(title, text string) {
+	if s.data {
+		_, _ = io.WriteString(s.out, text) // a pipe that is gone ends the program otherwise
+		return
+	}
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	if !s.terminal {
 		fmt.Fprintf(s.out, "%s\n%s\n", title, strings.Join(lines, "\n"))

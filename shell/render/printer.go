@@ -141,6 +141,9 @@ type Result interface {
 	Fail(Failure, time.Duration) error
 }
 
+// People tells whether a person reads what is printed.
+func (p *Printer) People() bool { return p.Format.people() }
+
 // Begin starts the result of one command.
 func (p *Printer) Begin(shape Shape) Result {
 	if shape.Line == nil && len(shape.Columns) > 0 && !p.View.empty() {

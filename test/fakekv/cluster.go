@@ -3,6 +3,7 @@ package fakekv
 import (
 	"fmt"
 	"math/bits"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -34,6 +35,7 @@ type Cluster struct {
 	applied map[string]int
 	offset  time.Duration
 	level   int32
+	http    func(*Node, http.ResponseWriter, *http.Request)
 }
 
 // table is guarded by Cluster.mu.

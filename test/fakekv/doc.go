@@ -16,6 +16,7 @@
 //   - single calls: Script matches calls by name, table, partition and node, and
 //     delays them, answers with an error, a given reply or raw bytes, keeps silent,
 //     or cuts the connection, before or after carrying the call out;
+//   - what else servers tell: an Action's Answer, and ServeHTTP for /metrics;
 //   - time: Advance moves the clock that records expire by.
 //
 // It counts calls (Count), and what was carried out (Applied), so a test can tell

@@ -165,6 +165,10 @@ func (n *Node) serve(nc net.Conn) {
 	}()
 	c := &conn{n: n, nc: nc, out: bufio.NewWriterSize(nc, 64<<10)}
 	in := bufio.NewReaderSize(nc, 64<<10)
+	if head, err := in.Peek(4); err == nil && string(head) == "GET " {
+		c.web(in)
+		return
+	}
 	for {
 		b, err := readFrame(in)
 		if err != nil {
@@ -251,6 +255,14 @@ func (c *conn) open() bool {
 }
 
 func (c *conn) act(h *frame.Header, args []byte, a *Action) {
+	if a.Answer != nil {
+		if body := a.Answer(c.n, args); body != nil {
+			c.reply(h, result{err: "ERR_OK", body: body})
+		} else {
+			c.reply(h, c.n.handle(h, args))
+		}
+		return
+	}
 	instead := a.Error != "" || a.Reply != nil || a.Raw != nil || a.Silence || a.Disconnect
 	var normal result
 	if a.Apply || !instead {

@@ -29,11 +29,14 @@ type Action struct {
 	// Error, Silence and Disconnect: the answer is lost, the effect is not.
 	Apply bool
 	// At most one of these takes the place of the answer.
-	Error      string        // a frame with this error name and no result
-	Reply      frame.Message // this result
-	Raw        []byte        // these bytes, whatever they are
-	Silence    bool          // nothing
-	Disconnect bool          // the end of the connection
+	Error string        // a frame with this error name and no result
+	Reply frame.Message // this result
+	// Answer makes the result from the call's arguments; nil lets the call go its
+	// normal way.
+	Answer     func(n *Node, args []byte) frame.Message
+	Raw        []byte // these bytes, whatever they are
+	Silence    bool   // nothing
+	Disconnect bool   // the end of the connection
 }
 
 // Rule is a script in force.
