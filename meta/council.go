@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -17,6 +18,8 @@ const (
 	councilTimeout  = 4 * time.Second
 	// closeEnough is how many catalog entries a new meta server may lack when it gets its vote.
 	closeEnough = 10
+	// lonelyAfter is how often a server without a leader asks whether it is still one of them.
+	lonelyAfter = 5 * time.Second
 )
 
 // council keeps the address book of the metas, and while this server leads, brings meta servers in and out: one at a time,
@@ -26,9 +29,14 @@ const (
 //	out: SetMeta leaving → leadership goes elsewhere → raft: removed → SetMeta removed
 func (s *Server) council(ctx context.Context) {
 	known := map[uint64]string{}
+	asked := time.Now()
 	for ctx.Err() == nil {
 		changed := s.group.Changed()
 		state := s.group.State()
+		if id, _ := s.group.Leader(); id == 0 && !s.group.Removed() && time.Since(asked) > lonelyAfter {
+			s.askWhetherRemoved(ctx, state)
+			asked = time.Now()
+		}
 		s.learnMetas(state, known)
 		if s.group.IsLeader() && state.MetaChanging() {
 			s.session(ctx, state)
@@ -49,6 +57,20 @@ func waitIf(wait bool, c <-chan struct{}) <-chan struct{} {
 		return c
 	}
 	return nil
+}
+
+// askWhetherRemoved finds out whether nobody leads this server because the others go on without it.
+func (s *Server) askWhetherRemoved(ctx context.Context, state *catalog.State) {
+	addrs := slices.Clone(s.cfg.Meta.Servers)
+	for _, m := range state.LiveMetas() {
+		if m.Address != "" && !slices.Contains(addrs, m.Address) {
+			addrs = append(addrs, m.Address)
+		}
+	}
+	if by := s.removedSays(ctx, s.replicaID, addrs); by != "" {
+		s.group.NoteRemoved()
+		s.log.WithError(s.removedError(s.replicaID, by)).Error("meta server is not a member any more")
+	}
 }
 
 // learnMetas enters the addresses of meta servers that the settings may not know.

@@ -3,6 +3,7 @@ package meta
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -121,4 +122,107 @@ func TestOperatorCommands(t *testing.T) {
 			return strings.Contains(c.command(follower, words[0], words[1:]...), s.want)
 		}, patience, 50*time.Millisecond, "%s: %s", s.cmd, c.command(follower, words[0], words[1:]...))
 	}
+}
+
+// TestRemovedWhileDown: a meta server that was taken out while it did not run is told so by the others, at its start or,
+// if it cannot reach them then, later.
+func TestRemovedWhileDown(t *testing.T) {
+	c := newCluster(t, 3, 0)
+	leader := c.leader()
+	for id := range uint64(3) {
+		require.Eventually(t, func() bool { return c.metas[leader].group.State().Meta(id+1).Address != "" }, patience, 10*time.Millisecond)
+	}
+	gone := (leader + 1) % 3
+	require.Eventually(t, func() bool { return len(c.metas[gone].group.State().LiveMetas()) == 3 }, patience, 10*time.Millisecond)
+	c.stop(gone, c.metas[gone])
+	require.Contains(t, c.command(leader, "meta.remove", c.confs[gone].RPC.Listen), "is leaving")
+	c.awaitMeta(leader, uint64(gone)+1, catalog.MetaRemoved)
+
+	_, err := Open(context.Background(), c.confs[gone], Deps{Log: testLog(t)})
+	require.ErrorContains(t, err, "was taken out of the group")
+	// A list with nobody to ask at the start; its catalog knows the others.
+	c.confs[gone].Meta.Servers = []string{c.confs[gone].RPC.Listen}
+	c.start(gone)
+	require.Eventually(t, c.metas[gone].group.Removed, patience, 10*time.Millisecond)
+	require.ErrorContains(t, c.metas[gone].Ready(), "taken out")
+}
+
+// TestLogLost: a meta server whose raft log is gone does not vote again under its old id.
+func TestLogLost(t *testing.T) {
+	c := newCluster(t, 1, 0)
+	c.leader()
+	c.stop(0, c.metas[0])
+	require.NoError(t, os.RemoveAll(filepath.Join(c.confs[0].Node.Dir, "raft")))
+	_, err := Open(context.Background(), c.confs[0], Deps{Log: testLog(t)})
+	require.ErrorContains(t, err, "lost its raft log")
+}
+
+// TestRecover: two of three meta servers are gone, the third goes on alone with the catalog, and others are added to it.
+func TestRecover(t *testing.T) {
+	c := newCluster(t, 3, 3)
+	leader := c.leader()
+	_, id := c.create(leader, "t", 4, 3, true)
+	alone, returns, destroyed := (leader+1)%3, (leader+2)%3, leader
+	for _, s := range c.metas {
+		require.Eventually(t, func() bool { return s.group.State().Table(id) != nil && len(s.group.State().LiveMetas()) == 3 }, patience, 10*time.Millisecond)
+	}
+	recoverAlone := func(confirm bool) (Survivor, error) {
+		return Recover(context.Background(), c.confs[alone], Deps{Log: testLog(t)}, confirm)
+	}
+	c.stop(alone, c.metas[alone])
+	_, err := recoverAlone(true)
+	require.ErrorContains(t, err, "nothing to recover", "the others are a majority")
+	c.stop(destroyed, c.metas[destroyed])
+	_, err = recoverAlone(true)
+	require.ErrorContains(t, err, "nothing to recover", "with this one they are")
+	require.ErrorContains(t, noneAnswers(context.Background(), []string{c.confs[returns].RPC.Listen}), "runs (catalog index")
+	before := c.metas[returns].group.State().Version
+	c.stop(returns, c.metas[returns])
+
+	s, err := recoverAlone(false)
+	require.NoError(t, err)
+	require.Len(t, s.Metas, 2)
+	require.NotNil(t, s.State.Table(id))
+	p, err := readPlace(c.confs[alone].Node.Dir)
+	require.NoError(t, err)
+	require.Empty(t, p.Raft, "nothing was done yet")
+
+	_, err = recoverAlone(true)
+	require.NoError(t, err)
+	c.metas[destroyed], c.metas[returns] = nil, nil
+	c.start(alone)
+	require.Equal(t, alone, c.leader())
+	state := c.metas[alone].group.State()
+	require.Greater(t, state.Version, before, "nodes fetch everything anew")
+	require.NotNil(t, state.Table(id))
+	require.Len(t, state.LiveMetas(), 1)
+	for _, n := range c.nodes {
+		require.Eventually(t, func() bool { return n.lookup(func() bool { return n.version == int64(state.Version) && len(n.held) > 0 }) },
+			patience, 10*time.Millisecond)
+	}
+	got, _ := c.create(alone, "u", 2, 3, true)
+	require.Equal(t, code.OK, got)
+
+	_, err = Open(context.Background(), c.confs[returns], Deps{Log: testLog(t)})
+	require.ErrorContains(t, err, "was taken out of the group")
+	for _, at := range []int{destroyed, returns} {
+		addr := c.confs[at].RPC.Listen
+		c.confs[at].Node.Dir, c.confs[at].Meta.Join = t.TempDir(), true
+		answer := c.command(alone, "meta.add", addr)
+		require.Contains(t, answer, "the place of")
+		c.start(at)
+		require.Eventually(t, func() bool {
+			for _, m := range c.metas[at].group.State().LiveMetas() {
+				if m.Address == addr && m.State == catalog.MetaVoting {
+					return c.metas[at].group.State().Table(id) != nil
+				}
+			}
+			return false
+		}, patience, 10*time.Millisecond)
+	}
+	// Through a restart, when the joined ones may outvote it.
+	c.stop(alone, c.metas[alone])
+	c.start(alone)
+	require.Eventually(t, func() bool { return c.metas[alone].Ready() == nil && len(c.metas[alone].group.State().LiveMetas()) == 3 },
+		patience, 10*time.Millisecond)
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -68,11 +67,13 @@ type Server struct {
 	tracker  *track.Tracker
 	raft     *raft.Host
 	group    *metaraft.Group
-	gossip   *gossip.Gossip
-	pool     *rpc.Pool
-	service  *service.Service
-	rpc      *rpc.Server
-	served   chan error
+	// replicaID is this server's in the group.
+	replicaID uint64
+	gossip    *gossip.Gossip
+	pool      *rpc.Pool
+	service   *service.Service
+	rpc       *rpc.Server
+	served    chan error
 
 	stopLoop context.CancelFunc
 	loop     sync.WaitGroup
@@ -143,25 +144,38 @@ func (s *Server) openGroup(ctx context.Context, deps Deps) (p place, err error) 
 	if err != nil {
 		return p, err
 	}
-	address, err := raftAddressOf(s.cfg.RPCAddress())
+	dir, err := RaftDir(s.cfg.Node.Dir)
 	if err != nil {
 		return p, err
 	}
-	s.raft, err = raft.Open(raft.Options{
-		Dir: filepath.Join(s.cfg.Node.Dir, "raft"), Cluster: s.cfg.Node.Cluster,
-		Address: address, Listen: s.cfg.RaftListen(), // by address: a meta server is named by configuration
-		Tick: s.cfg.Raft.Tick, ElectionTicks: s.cfg.Raft.ElectionTicks, HeartbeatTicks: s.cfg.Raft.HeartbeatTicks,
-		LogShards: s.cfg.Raft.LogShards, MaxInMemLogBytes: uint64(s.cfg.Raft.MaxInMemLog),
-		Log: deps.Log.WithField("component", "raft"), Registerer: deps.registerer(), Fault: deps.Fault,
-	})
-	if err != nil {
+	if s.raft, err = openRaft(s.cfg, deps, dir); err != nil {
 		return p, err
 	}
 	if p, err = s.findPlace(ctx); err != nil {
 		return p, err
 	}
+	s.replicaID = p.ReplicaID
 	s.group, err = metaraft.Open(metaraft.Options{Host: s.raft, ReplicaID: p.ReplicaID, Members: members, Join: p.Joined})
-	return p, err
+	if err != nil || p.Started {
+		return p, err
+	}
+	p.Started = true
+	return p, p.write(s.cfg.Node.Dir)
+}
+
+// openRaft opens a raft directory of this meta server.
+func openRaft(cfg *config.Config, deps Deps, dir string) (*raft.Host, error) {
+	address, err := raftAddressOf(cfg.RPCAddress())
+	if err != nil {
+		return nil, err
+	}
+	return raft.Open(raft.Options{
+		Dir: dir, Cluster: cfg.Node.Cluster,
+		Address: address, Listen: cfg.RaftListen(), // by address: a meta server is named by configuration
+		Tick: cfg.Raft.Tick, ElectionTicks: cfg.Raft.ElectionTicks, HeartbeatTicks: cfg.Raft.HeartbeatTicks,
+		LogShards: cfg.Raft.LogShards, MaxInMemLogBytes: uint64(cfg.Raft.MaxInMemLog),
+		Log: deps.Log.WithField("component", "raft"), Registerer: deps.registerer(), Fault: deps.Fault,
+	})
 }
 
 func (s *Server) openGossip(deps Deps) error {

@@ -13,7 +13,9 @@ import (
 )
 
 func newMeta() *cobra.Command {
-	return newServe("meta", "Run a meta server", (*config.Config).ValidateMeta, server.OpenMeta)
+	cmd := newServe("meta", "Run a meta server", (*config.Config).ValidateMeta, server.OpenMeta)
+	cmd.AddCommand(newMetaRecover())
+	return cmd
 }
 
 func newReplica() *cobra.Command {

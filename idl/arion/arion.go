@@ -5070,11 +5070,13 @@ func (p *MetaListRequest) String() string {
 //   - NodeID
 //   - RPCAddress
 //   - Joining
+//   - Removed
 type MetaPlace struct {
 	ReplicaID  int64  `thrift:"replica_id,1" db:"replica_id" json:"replica_id"`
 	NodeID     int64  `thrift:"node_id,2" db:"node_id" json:"node_id"`
 	RPCAddress string `thrift:"rpc_address,3" db:"rpc_address" json:"rpc_address"`
 	Joining    bool   `thrift:"joining,4" db:"joining" json:"joining"`
+	Removed    bool   `thrift:"removed,5" db:"removed" json:"removed"`
 }
 
 func NewMetaPlace() *MetaPlace {
@@ -5096,6 +5098,16 @@ func (p *MetaPlace) GetRPCAddress() string {
 func (p *MetaPlace) GetJoining() bool {
 	return p.Joining
 }
+
+var MetaPlace_Removed_DEFAULT bool = false
+
+func (p *MetaPlace) GetRemoved() bool {
+	return p.Removed
+}
+func (p *MetaPlace) IsSetRemoved() bool {
+	return true
+}
+
 func (p *MetaPlace) Read(ctx context.Context, iprot thrift.TProtocol) error {
 	if _, err := iprot.ReadStructBegin(ctx); err != nil {
 		return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
@@ -5143,6 +5155,16 @@ func (p *MetaPlace) Read(ctx context.Context, iprot thrift.TProtocol) error {
 		case 4:
 			if fieldTypeId == thrift.BOOL {
 				if err := p.ReadField4(ctx, iprot); err != nil {
+					return err
+				}
+			} else {
+				if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+					return err
+				}
+			}
+		case 5:
+			if fieldTypeId == thrift.BOOL {
+				if err := p.ReadField5(ctx, iprot); err != nil {
 					return err
 				}
 			} else {
@@ -5201,6 +5223,15 @@ func (p *MetaPlace) ReadField4(ctx context.Context, iprot thrift.TProtocol) erro
 	return nil
 }
 
+func (p *MetaPlace) ReadField5(ctx context.Context, iprot thrift.TProtocol) error {
+	if v, err := iprot.ReadBool(ctx); err != nil {
+		return thrift.PrependError("error reading field 5: ", err)
+	} else {
+		p.Removed = v
+	}
+	return nil
+}
+
 func (p *MetaPlace) Write(ctx context.Context, oprot thrift.TProtocol) error {
 	if err := oprot.WriteStructBegin(ctx, "meta_place"); err != nil {
 		return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err)
@@ -5216,6 +5247,9 @@ func (p *MetaPlace) Write(ctx context.Context, oprot thrift.TProtocol) error {
 			return err
 		}
 		if err := p.writeField4(ctx, oprot); err != nil {
+			return err
+		}
+		if err := p.writeField5(ctx, oprot); err != nil {
 			return err
 		}
 	}
@@ -5280,6 +5314,21 @@ func (p *MetaPlace) writeField4(ctx context.Context, oprot thrift.TProtocol) (er
 	return err
 }
 
+func (p *MetaPlace) writeField5(ctx context.Context, oprot thrift.TProtocol) (err error) {
+	if p.IsSetRemoved() {
+		if err := oprot.WriteFieldBegin(ctx, "removed", thrift.BOOL, 5); err != nil {
+			return thrift.PrependError(fmt.Sprintf("%T write field begin error 5:removed: ", p), err)
+		}
+		if err := oprot.WriteBool(ctx, bool(p.Removed)); err != nil {
+			return thrift.PrependError(fmt.Sprintf("%T.removed (5) field write error: ", p), err)
+		}
+		if err := oprot.WriteFieldEnd(ctx); err != nil {
+			return thrift.PrependError(fmt.Sprintf("%T write field end error 5:removed: ", p), err)
+		}
+	}
+	return err
+}
+
 func (p *MetaPlace) Equals(other *MetaPlace) bool {
 	if p == other {
 		return true
@@ -5296,6 +5345,9 @@ func (p *MetaPlace) Equals(other *MetaPlace) bool {
 		return false
 	}
 	if p.Joining != other.Joining {
+		return false
+	}
+	if p.Removed != other.Removed {
 		return false
 	}
 	return true

@@ -177,6 +177,8 @@ struct meta_place {
   2: i64 node_id       // 0 = not seen yet
   3: string rpc_address
   4: bool joining      // the place waits for its server
+  // Taken out of the group; such a place is never used again.
+  5: optional bool removed = false
 }
 
 struct meta_list_response {

@@ -51,6 +51,7 @@ const (
 	kindReform         kind = 25
 	kindAddMeta        kind = 26
 	kindSetMeta        kind = 27
+	kindReformMetas    kind = 28
 	kindStartSplit     kind = 40
 	kindControlSplit   kind = 41
 	kindSettleSplit    kind = 42
@@ -116,6 +117,8 @@ func newCommand(k kind) Command {
 		return &AddMeta{}
 	case kindSetMeta:
 		return &SetMeta{}
+	case kindReformMetas:
+		return &ReformMetas{}
 	case kindStartSplit:
 		return &StartSplit{}
 	case kindControlSplit:
@@ -150,12 +153,13 @@ func Encode(c Command) []byte {
 
 // Decode reads what Encode wrote. Any other bytes give ErrMalformed.
 func Decode(b []byte) (Command, error) {
-	if len(b) < 2 || b[0] != commandFormat {
-		return nil, fmt.Errorf("%w: command format", ErrMalformed)
+	if len(b) < 2 || b[0] < commandFormat {
+		return nil, fmt.Errorf("%w: not a command of the catalog", ErrMalformed)
 	}
 	c := newCommand(kind(b[1]))
-	if c == nil {
-		return nil, fmt.Errorf("%w: command kind %d", ErrMalformed, b[1])
+	if b[0] > commandFormat || c == nil {
+		return nil, fmt.Errorf("%w: command of format %d and kind %d, this build knows format %d: start it with the newer release",
+			ErrMalformed, b[0], b[1], commandFormat)
 	}
 	d := newDecoder(b[2:], 0)
 	c.get(&d)

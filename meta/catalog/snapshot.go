@@ -12,7 +12,8 @@ import (
 //	1: settings, tables with partitions, nodes, metas
 //	2: options; addresses and states of metas; groups formed anew; replicas that leave or replace others, and why; since when nodes are away
 //	3: splits
-const snapshotFormat = 3
+//	4: the base of the index
+const snapshotFormat = 4
 
 // Snapshot renders the whole state. Equal states give equal bytes.
 func (s *State) Snapshot() []byte {
@@ -43,13 +44,17 @@ func (s *State) Snapshot() []byte {
 		e.str(m.Address)
 		e.uint(uint64(m.State))
 	}
+	e.uint(s.base)
 	return e.buf
 }
 
 // Restore reads what Snapshot wrote. Bytes of a newer format, and damaged ones, give ErrMalformed.
 func Restore(b []byte) (*State, error) {
-	if len(b) == 0 || b[0] < 1 || b[0] > snapshotFormat {
-		return nil, fmt.Errorf("%w: snapshot format", ErrMalformed)
+	switch {
+	case len(b) == 0 || b[0] < 1:
+		return nil, fmt.Errorf("%w: not a snapshot of the catalog", ErrMalformed)
+	case b[0] > snapshotFormat:
+		return nil, fmt.Errorf("%w: snapshot of format %d, this build knows up to %d: start it with the newer release", ErrMalformed, b[0], snapshotFormat)
 	}
 	d := newDecoder(b[1:], b[0])
 	s := New()
@@ -75,6 +80,9 @@ func Restore(b []byte) (*State, error) {
 			m.Address, m.State = d.str(), MetaState(d.Uint())
 		}
 		s.metas[id] = m
+	}
+	if d.format > 3 {
+		s.base = d.Uint()
 	}
 	if err := d.Finish(); err != nil {
 		return nil, err

@@ -21,6 +21,8 @@ type State struct {
 	names  map[string]int32 // of live tables
 	nodes  map[int64]*Node
 	metas  map[uint64]Meta // by replica id in the metas' own group
+	// base is added to the raft index, which began anew where the metas' group was formed anew: nodes compare Versions.
+	base uint64
 }
 
 // New returns the state of a cluster that never saw a command.
@@ -38,13 +40,13 @@ func New() *State {
 // changes nothing but the index.
 func (s *State) Apply(index uint64, c Command) (*State, Result) {
 	next := &State{
-		Index: index, Version: s.Version, Settings: s.Settings,
-		tables: maps.Clone(s.tables), names: maps.Clone(s.names), nodes: maps.Clone(s.nodes), metas: s.metas,
+		Index: index + s.base, Version: s.Version, Settings: s.Settings,
+		tables: maps.Clone(s.tables), names: maps.Clone(s.names), nodes: maps.Clone(s.nodes), metas: s.metas, base: s.base,
 	}
 	r := c.apply(next)
 	if r.Code != code.OK {
 		refused := *s
-		refused.Index = index
+		refused.Index = index + s.base
 		return &refused, r
 	}
 	return next, r

@@ -81,12 +81,15 @@ func (g *Group) onLeader(replica, term uint64) {
 	g.changed.Fire()
 }
 
-// onRemoved runs there as well.
+// onRemoved runs there as well, and elsewhere.
 func (g *Group) onRemoved() {
 	g.removed.Store(true)
 	g.leader.Store(&leadership{})
 	g.changed.Fire()
 }
+
+// NoteRemoved tells that others say that this server was taken out: its own log may never.
+func (g *Group) NoteRemoved() { g.onRemoved() }
 
 // State is the catalog as applied here: on a follower, or on a leader that was deposed and does not know, it may be old.
 func (g *Group) State() *catalog.State { return g.state.Load() }

@@ -56,14 +56,14 @@ func (s *Service) catalogReport() *arion.ReplicaReport {
 	return r
 }
 
-// listMetas answers a server that looks for its place among the metas.
+// listMetas answers a server that looks for its place among the metas, or that wonders whether it still has it.
 func (s *Service) listMetas(req *rpc.Request) {
 	r := &arion.MetaListResponse{Err: base.ErrorCodeOf(code.OK), Metas: []*arion.MetaPlace{}}
-	metas := s.o.Group.State().LiveMetas()
+	metas := s.o.Group.State().Metas()
 	for _, id := range slices.Sorted(maps.Keys(metas)) {
 		m := metas[id]
 		r.Metas = append(r.Metas, &arion.MetaPlace{ReplicaID: int64(id), NodeID: m.NodeID, RPCAddress: m.Address,
-			Joining: m.State == catalog.MetaJoining})
+			Joining: m.State == catalog.MetaJoining, Removed: m.State == catalog.MetaRemoved})
 	}
 	req.Reply(r)
 }

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/arionkv/arion/idl/key"
 	"github.com/arionkv/arion/internal/raft/logread"
+	"github.com/arionkv/arion/meta"
 	"github.com/arionkv/arion/replica/command"
 	"github.com/arionkv/arion/replica/engine"
 	"github.com/arionkv/arion/replica/engine/rocks"
@@ -86,7 +86,11 @@ func (n *Node) Log(o Options) error {
 		return err
 	}
 	printed := 0
-	return done(logread.Each(filepath.Join(n.Dir, "raft"), want, o.From, func(e logread.Entry) error {
+	raftDir, err := meta.RaftDir(n.Dir)
+	if err != nil {
+		return err
+	}
+	return done(logread.Each(raftDir, want, o.From, func(e logread.Entry) error {
 		if o.Limit > 0 && printed == o.Limit {
 			return errEnough
 		}

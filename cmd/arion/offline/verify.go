@@ -3,10 +3,10 @@ package offline
 import (
 	"bytes"
 	"fmt"
-	"path/filepath"
 
 	"github.com/arionkv/arion/idl/key"
 	"github.com/arionkv/arion/internal/raft/logread"
+	"github.com/arionkv/arion/meta"
 	"github.com/arionkv/arion/replica/engine"
 	"github.com/arionkv/arion/replica/engine/rocks"
 	"github.com/arionkv/arion/replica/partition"
@@ -45,7 +45,11 @@ func (n *Node) Verify(only string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	report.log(filepath.Join(n.Dir, "raft"), want)
+	raftDir, err := meta.RaftDir(n.Dir)
+	if err != nil {
+		return nil, err
+	}
+	report.log(raftDir, want)
 	return report, nil
 }
 
