@@ -129,8 +129,9 @@ func checkEnvNames(environ []string) error {
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
 		rest, ok := strings.CutPrefix(name, envPrefix+"_")
-		section, _, _ := strings.Cut(rest, "_")
-		if ok && sections[section] && !known[name] {
+		// ARION_META alone is a setting of the shell, like ARION_TABLE.
+		section, _, further := strings.Cut(rest, "_")
+		if ok && further && sections[section] && !known[name] {
 			problems = append(problems, Problem{Key: name, Text: "is not a setting"})
 		}
 	}

@@ -103,6 +103,7 @@ func TestEnvironmentAlone(t *testing.T) {
 func TestMistypedEnvironment(t *testing.T) {
 	t.Setenv("ARION_RAFT_TICKS", "20ms")
 	t.Setenv("ARION_HISTORY", "belongs to the shell")
+	t.Setenv("ARION_META", "so does this")
 	_, err := Load("", nil)
 	require.EqualError(t, err, "ARION_RAFT_TICKS is not a setting")
 }

@@ -81,7 +81,7 @@ pid_of() {
   local pid line
   pid=$(cat "$dir/$1.pid" 2>/dev/null) || return 1
   [[ $pid =~ ^[0-9]+$ ]] || return 1
-  line=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) || return 1
+  line=$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null) || return 1
   [[ $line == *" $(role_of "$1") --config $dir/$1.toml "* ]] || return 1
   [[ $(process_state "$pid") != Z ]] || return 1
   echo "$pid"

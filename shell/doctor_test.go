@@ -58,6 +58,9 @@ func TestDoctorFinds(t *testing.T) {
 			}
 		}, []string{"warning: partition 1.6: a follower is far behind", "49999 log entries", "table stat temp"}, 0},
 		{"level", func(st *stage, _ *world) { st.run(t, "cluster level freezed") }, []string{"the meta level forbids repair", "cluster level steady"}, 0},
+		{"forgotten drain", func(st *stage, w *world) {
+			w.commands["node.drain-status"] = st.cluster.Node(1).Addr() + "  relieved  leaders=0  replicas=8  copies=0  stuck=0  relieved"
+		}, []string{"note: node <2>: it is out of service", "relieved, left: 8 replicas", "node resume <2>"}, 0},
 		{"silent node", func(st *stage, _ *world) {
 			st.cluster.Script(fakekv.Match{RPC: "RPC_ARION_STATUS", Node: st.cluster.Node(1)}, 0, fakekv.Action{Error: "ERR_BUSY"})
 		}, []string{"warning: node <2>: it does not tell about itself", "remote_command -l <2> server-stat"}, 0},
@@ -65,7 +68,7 @@ func TestDoctorFinds(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			st := newStage(t)
 			w := newWorld(st.cluster)
-			tc.spoil(st, w)
+			w.set(func(w *world) { tc.spoil(st, w) })
 			require.Equal(t, tc.exit, st.run(t, "doctor --watch_for 20ms"), st.out.String())
 			text := strings.ReplaceAll(st.out.String(), st.cluster.Metas()[0], "<m>")
 			for i := range 3 {

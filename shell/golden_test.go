@@ -62,7 +62,9 @@ func (g *golden) run(t *testing.T, d *datadriven.TestData) string {
 	case "files":
 		return g.files(t, strings.Fields(d.Input))
 	case "world":
-		newWorld(g.cluster)
+		newWorld(g.cluster).set(func(w *world) {
+			w.commands["node.drain-status"] = g.cluster.Node(2).Addr() + "  draining  leaders=2  replicas=8  copies=1  stuck=0  moving"
+		})
 		return ""
 	case "advance":
 		var seconds int

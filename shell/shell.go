@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/chzyer/readline"
@@ -114,12 +115,13 @@ func CompleteWords(o Options, words []string, last string) []string {
 	return s.Complete(words, last)
 }
 
-// interruptGrace is what a script's command gets to end by itself after Ctrl-C.
+// interruptGrace is what a script's command gets to end by itself after Ctrl-C, or
+// after the SIGTERM of a supervisor: it prints its cursor, or takes a node back.
 // A script that waits for its next line cannot notice, so the process ends then.
 const interruptGrace = time.Second
 
 func interruptible(ctx context.Context) (context.Context, func()) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	done := make(chan struct{})
 	context.AfterFunc(ctx, func() {
 		select {

@@ -93,6 +93,7 @@ func runDoctor(ctx context.Context, c *call) error {
 			}
 			return err
 		}
+		d.checkDrains(ctx)
 		for _, check := range []func(){d.checkNodes, d.checkDisks, d.checkFiles, d.checkClocks, d.checkSync, d.checkVersions,
 			d.checkPartitions, d.checkReplicas, d.checkHot} {
 			check()
@@ -163,6 +164,21 @@ func (d *checkup) checkNodes() {
 	}
 	if len(d.nodes) < 3 {
 		d.find(warning, "cluster", "too few nodes to bear the loss of one", fmt.Sprintf("%d replica servers", len(d.nodes)), "node list")
+	}
+}
+
+// checkDrains reminds of nodes that somebody took out of service, perhaps long ago.
+func (d *checkup) checkDrains(ctx context.Context) {
+	drains, err := d.c.drains(ctx, d.a, "")
+	if err != nil {
+		return // older meta servers know no drains
+	}
+	for _, j := range drains {
+		s := note
+		if j.state == "stuck" {
+			s = warning
+		}
+		d.find(s, "node "+j.object, "it is out of service: leaders and new replicas keep away from it", j.progress(), "node resume "+j.object)
 	}
 }
 

@@ -119,7 +119,9 @@ type screen struct {
 	begun    bool
 }
 
-func newScreen(p *render.Printer) *screen { return &screen{out: p.Out, terminal: p.Terminal && p.People(), data: !p.People()} }
+func newScreen(p *render.Printer) *screen {
+	return &screen{out: p.Out, terminal: p.Terminal && p.People(), data: !p.People()}
+}
 
 func (s *screen) show(title, text string) {
 	if s.data {
