@@ -56,12 +56,13 @@ fuzz: setup ## run each fuzz target for FUZZ_TIME (20s)
 
 # Length of `make soak`.
 SOAK_TIME ?= 10m
-# Length of each of the two runs of `make chaos` under load: cuts, and kills.
-CHAOS_TIME ?= 5m
+# Length of the long run of `make chaos`, and which of its tests to run.
+CHAOS_TIME ?= 10m
+CHAOS_RUN ?= .
 
 .PHONY: chaos
-chaos: build ## torment clusters, twice CHAOS_TIME (5m): kills, pauses, cuts, damaged files
-	go test -tags $(TAGS) -count=1 -timeout 60m -v ./test/chaos \
+chaos: build ## torment clusters for CHAOS_TIME (10m): kills, pauses, cuts, lost and full disks, damaged files
+	go test -tags $(TAGS) -count=1 -timeout 600m -v ./test/chaos -run '$(CHAOS_RUN)' \
 	  -chaos.kills=10 -chaos.time=$(CHAOS_TIME)
 
 .PHONY: soak
@@ -86,6 +87,13 @@ bench-compare: setup ## run Arion beside redis-server and etcd, print a table
 .PHONY: bench-targets
 bench-targets: setup ## measure the promises of docs/performance.md
 	@scripts/bench-targets.sh
+
+# Flags of `make bench-scale`, such as -short or -only records.
+SCALE ?=
+
+.PHONY: bench-scale
+bench-scale: setup ## measure the cost of growing, write docs/scale.md (15 minutes)
+	@scripts/bench-scale.sh $(SCALE)
 
 .PHONY: bench-guard
 bench-guard: setup ## compare throughput with the last release

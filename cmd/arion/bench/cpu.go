@@ -11,7 +11,7 @@ type cpuUse struct {
 func cpuTimes(servers []int) cpuUse {
 	u := cpuUse{client: ownCPU(), at: time.Now()}
 	for _, pid := range servers {
-		u.servers += processCPU(pid)
+		u.servers += ProcessCPU(pid)
 	}
 	return u
 }

@@ -23,8 +23,8 @@ func ownCPU() time.Duration {
 // clockTick is USER_HZ, which is 100 on all that Go runs on.
 const clockTick = 10 * time.Millisecond
 
-// processCPU is the CPU time of another process; 0 if it is gone.
-func processCPU(pid int) time.Duration {
+// ProcessCPU is the CPU time a process has used; 0 if it is gone.
+func ProcessCPU(pid int) time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
