@@ -9,11 +9,14 @@ import (
 
 const (
 	// recordOverhead is what a record of a reply has beside its bytes: headers and
-	// lengths of up to five fields.
+	// lengths of its fields.
 	recordOverhead = 40
 	// replyOverhead is the frame, the error and the fields beside the records.
 	replyOverhead = 256
 )
+
+// Sized is a Message that knows about how many bytes its payload takes.
+type Sized interface{ EncodedSize() int }
 
 // makeRoom grows dst at once for a reply with many records. Growing record by
 // record copied everything written so far over and over: a fifth of a server's
@@ -21,14 +24,8 @@ const (
 func makeRoom(dst []byte, m Message) []byte {
 	size := 0
 	switch r := m.(type) {
-	case *rrdb.ScanResponse:
-		if r != nil {
-			size = sizeOf(r.Kvs)
-		}
-	case *rrdb.MultiGetResponse:
-		if r != nil {
-			size = sizeOf(r.Kvs)
-		}
+	case Sized:
+		size = r.EncodedSize()
 	case *rrdb.BatchGetResponse:
 		if r != nil {
 			for _, d := range r.Data {
@@ -42,15 +39,6 @@ func makeRoom(dst []byte, m Message) []byte {
 		return dst
 	}
 	return slices.Grow(dst, size+replyOverhead)
-}
-
-func sizeOf(kvs []*rrdb.KeyValue) (size int) {
-	for _, kv := range kvs {
-		if kv != nil {
-			size += recordSize(kv.Key, kv.Value)
-		}
-	}
-	return size
 }
 
 func recordSize(parts ...*base.Blob) int {

@@ -23,7 +23,9 @@ func (r *Reader) SortKeyCount(v View, hashKey []byte) (*rrdb.CountResponse, erro
 		src: v.Engine, hides: v.hides(r.PartitionIndex, hashKey), now: v.NowSec, in: ofHashKey(hashKey), headersOnly: true,
 		timer: r.timer(v.Limits.Time), maxExamined: math.MaxInt, maxRows: math.MaxInt,
 	}
-	end, err := w.run(nil)
+	scratch := getScratch()
+	defer putScratch(scratch)
+	end, err := w.run(scratch, nil)
 	switch {
 	case err != nil:
 		resp.Error = int32(statusOf(err))

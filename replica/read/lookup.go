@@ -23,9 +23,7 @@ type lookup struct {
 // each calls visit for every live record in order, with the index of its key; a
 // record is valid during the call. It stops early when visit returns false or
 // the time is up; more then says that there may be further records.
-func (l *lookup) each(visit func(i int, value []byte) bool) (more bool, err error) {
-	s := getScratch()
-	defer putScratch(s)
+func (l *lookup) each(s *scratch, visit func(i int, value []byte) bool) (more bool, err error) {
 	chunk := firstChunk
 	for done := 0; done < l.n; {
 		if done > 0 && l.timer.late() {

@@ -12,14 +12,15 @@ import (
 // MultiGet answers a multi_get: records of one hash key, by their sort keys or
 // by a range. Status Incomplete means that a limit left records of the request
 // unexamined, and only that; a client pages on exactly as long as it sees it.
-func (r *Reader) MultiGet(v View, req *rrdb.MultiGetRequest) (*rrdb.MultiGetResponse, error) {
-	resp := &rrdb.MultiGetResponse{AppID: r.TableID, PartitionIndex: r.PartitionIndex, Server: r.Server}
-	if !validFilter(req.SortKeyFilterType) || req.HashKey.Len() > key.MaxHashKeyLen {
-		resp.Error = int32(code.StatusInvalidArgument)
-		return resp, nil
-	}
-	if !v.ownsAll(r.PartitionIndex, req.HashKey.Bytes(), req.SortKeys) {
+func (r *Reader) MultiGet(v View, req *rrdb.MultiGetRequest) (*RangeReply, error) {
+	valid := validFilter(req.SortKeyFilterType) && req.HashKey.Len() <= key.MaxHashKeyLen
+	if valid && !v.ownsAll(r.PartitionIndex, req.HashKey.Bytes(), req.SortKeys) {
 		return nil, ErrForeign
+	}
+	resp := r.newReply(false)
+	if !valid {
+		resp.fail(code.StatusInvalidArgument)
+		return resp, nil
 	}
 	fill := r.multiGetRange
 	if len(req.SortKeys) > 0 {
@@ -28,9 +29,9 @@ func (r *Reader) MultiGet(v View, req *rrdb.MultiGetRequest) (*rrdb.MultiGetResp
 	more, err := fill(v, req, resp)
 	switch {
 	case err != nil:
-		resp.Error, resp.Kvs = int32(statusOf(err)), nil
+		resp.fail(statusOf(err))
 	case more:
-		resp.Error = int32(code.StatusIncomplete)
+		resp.status = code.StatusIncomplete
 	}
 	return resp, err
 }
@@ -43,7 +44,7 @@ func limitOf(server int, requested int32) int {
 	return server
 }
 
-func (r *Reader) multiGetRange(v View, req *rrdb.MultiGetRequest, resp *rrdb.MultiGetResponse) (bool, error) {
+func (r *Reader) multiGetRange(v View, req *rrdb.MultiGetRequest, resp *RangeReply) (bool, error) {
 	sortKeys := filter{req.SortKeyFilterType, req.SortKeyFilterPattern.Bytes()}
 	hashKey := req.HashKey.Bytes()
 	prefixLen := len(key.Append(nil, hashKey, nil))
@@ -58,12 +59,9 @@ func (r *Reader) multiGetRange(v View, req *rrdb.MultiGetRequest, resp *rrdb.Mul
 	if !sortKeys.trivial() && sortKeys.prefix() == nil {
 		w.keep = func(encoded []byte) bool { return sortKeys.passes(encoded[prefixLen:]) }
 	}
-	c := collector{keyFrom: prefixLen, noValue: req.NoValue}
-	end, err := w.run(c.add)
-	if req.Reverse {
-		slices.Reverse(c.kvs)
-	}
-	resp.Kvs = c.kvs
+	resp.keyFrom, resp.noValue, resp.reversed = prefixLen, req.NoValue, req.Reverse
+	end, err := w.run(resp.s, resp.flush)
+	resp.rows, resp.bytes = w.rows, w.bytes
 	return end != complete, err
 }
 
@@ -84,26 +82,21 @@ func multiGetInterval(req *rrdb.MultiGetRequest, sortKeys filter) interval {
 
 // multiGetPoints keeps the request's order; a key asked for twice is returned
 // twice. A limit counts only once one more existing record is behind it.
-func (r *Reader) multiGetPoints(v View, req *rrdb.MultiGetRequest, resp *rrdb.MultiGetResponse) (bool, error) {
+func (r *Reader) multiGetPoints(v View, req *rrdb.MultiGetRequest, resp *RangeReply) (bool, error) {
 	hashKey := req.HashKey.Bytes()
 	l := lookup{
 		src: v.Engine, now: v.NowSec, timer: r.timer(v.Limits.Time), n: len(req.SortKeys),
 		encode: func(dst []byte, i int) []byte { return key.Append(dst, hashKey, req.SortKeys[i].Bytes()) },
 	}
 	maxRows, maxBytes := limitOf(v.Limits.Rows, req.MaxKvCount), limitOf(v.Limits.Bytes, req.MaxKvSize)
-	resp.Kvs = make([]*rrdb.KeyValue, 0, min(len(req.SortKeys), maxRows))
-	var stock stock
-	size := 0
-	return l.each(func(i int, value []byte) bool {
-		if len(resp.Kvs) >= maxRows || size >= maxBytes {
+	return l.each(resp.s, func(i int, value []byte) bool {
+		if resp.rows >= maxRows || resp.bytes >= maxBytes {
 			return false
 		}
 		if req.NoValue {
 			value = nil
 		}
-		kv := stock.keyValue(req.SortKeys[i].Bytes(), value, min(len(req.SortKeys)-i, maxRows-len(resp.Kvs)))
-		resp.Kvs = append(resp.Kvs, kv)
-		size += kv.Key.Len() + kv.Value.Len()
+		resp.add(req.SortKeys[i].Bytes(), value)
 		return true
 	})
 }
@@ -145,8 +138,10 @@ func (r *Reader) batchGet(v View, req *rrdb.BatchGetRequest, resp *rrdb.BatchGet
 			return key.Append(dst, req.Keys[i].HashKey.Bytes(), req.Keys[i].SortKey.Bytes())
 		},
 	}
+	s := getScratch()
+	defer putScratch(s)
 	size := 0
-	return l.each(func(i int, value []byte) bool {
+	return l.each(s, func(i int, value []byte) bool {
 		if size >= v.Limits.Bytes {
 			return false
 		}
@@ -169,4 +164,11 @@ func fullData(k *rrdb.FullKey, value []byte) *rrdb.FullData {
 	_, d.value.Data = stow(arena, value)
 	d.HashKey, d.SortKey, d.Value = &d.hash, &d.sort, &d.value
 	return &d.FullData
+}
+
+// stow copies b into the arena, whose capacity suffices, and returns the copy.
+func stow(arena, b []byte) (rest, kept []byte) {
+	n := len(arena)
+	arena = append(arena, b...)
+	return arena, arena[n:len(arena):len(arena)]
 }

@@ -32,6 +32,7 @@ type node struct {
 }
 
 type part struct {
+	t testing.TB
 	*read.Reader
 	applier *apply.Applier
 	engine  engine.Engine
@@ -51,6 +52,7 @@ func (n *node) part(table, index int32) *part {
 		require.NoError(n.t, err)
 		n.t.Cleanup(func() { require.NoError(n.t, e.Close()) })
 		p = &part{
+			t:       n.t,
 			Reader:  &read.Reader{TableID: table, PartitionIndex: index, Server: "s", Contexts: n.contexts.Partition()},
 			applier: apply.New(apply.Identity{TableID: table, PartitionIndex: index, Server: "s"}, apply.State{}),
 			engine:  e,

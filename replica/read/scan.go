@@ -41,10 +41,10 @@ const maxScanSize = 2 << 20
 const scanOverhead = 512
 
 // GetScanner answers a get_scanner: it opens a scan and returns the first batch.
-func (r *Reader) GetScanner(v View, req *rrdb.GetScannerRequest) (*rrdb.ScanResponse, error) {
+func (r *Reader) GetScanner(v View, req *rrdb.GetScannerRequest) (*RangeReply, error) {
 	s, ok := newScan(req, v.Limits)
 	if !ok {
-		return r.scanResponse(code.StatusInvalidArgument, noContext), nil
+		return r.failedScan(code.StatusInvalidArgument), nil
 	}
 	if hashKey, confined, _ := confines(req, req.StartKey.Bytes(), req.StopKey.Bytes()); confined && !v.owns(key.Hash(hashKey, nil), r.PartitionIndex) {
 		return nil, ErrForeign
@@ -56,13 +56,13 @@ func (r *Reader) GetScanner(v View, req *rrdb.GetScannerRequest) (*rrdb.ScanResp
 // Scan answers a scan: the next batch. The id is used up; the reply has another. A
 // scan from before a split is refused for good: part of what it has not seen yet
 // may be elsewhere now.
-func (r *Reader) Scan(v View, req *rrdb.ScanRequest) (*rrdb.ScanResponse, error) {
+func (r *Reader) Scan(v View, req *rrdb.ScanRequest) (*RangeReply, error) {
 	if count, ok := r.Contexts.hashCount(req.ContextID); ok && count != v.HashCount {
 		return nil, ErrForeign
 	}
 	s, ok := r.Contexts.take(req.ContextID)
 	if !ok {
-		return r.scanResponse(code.StatusNotFound, noContext), nil
+		return r.failedScan(code.StatusNotFound), nil
 	}
 	return r.nextBatch(v, s, s.batch)
 }
@@ -163,36 +163,38 @@ func fromHashKey(prefix []byte) interval {
 
 // nextBatch walks on and parks the scan if more is left. A batch may be empty
 // and yet not the last, when everything in it was filtered or expired.
-func (r *Reader) nextBatch(v View, s *scan, maxExamined int) (*rrdb.ScanResponse, error) {
+func (r *Reader) nextBatch(v View, s *scan, maxExamined int) (*RangeReply, error) {
 	w := walk{
 		src: v.Engine, now: v.NowSec, in: s.in, headersOnly: s.noValue || s.countOnly,
 		timer:       r.timer(v.Limits.Time),
 		maxExamined: maxExamined, maxRows: s.batch,
 		keep: s.filter(v, r.PartitionIndex),
 	}
-	c := collector{noValue: s.noValue, withExpire: s.withExpire}
-	emit := c.add
+	resp := r.newReply(true)
+	resp.noValue, resp.withExpire, resp.contextID = s.noValue, s.withExpire, scanFinished
+	flush := resp.flush
 	if s.countOnly {
-		emit = nil
+		flush = nil
 	} else {
 		w.maxBytes = v.Limits.ScanBytes
 	}
-	end, err := w.run(emit)
+	end, err := w.run(resp.s, flush)
 	if err != nil {
-		return r.scanResponse(statusOf(err), noContext), err
+		resp.fail(statusOf(err))
+		return resp, err
 	}
-	resp := r.scanResponse(code.StatusOK, scanFinished)
-	resp.Kvs = c.kvs
 	if s.countOnly {
-		n := int32(w.rows)
-		resp.KvCount = &n
+		resp.s.picks = resp.s.picks[:0]
+		resp.counted, resp.kvCount = true, int32(w.rows)
+	} else {
+		resp.rows, resp.bytes = w.rows, w.bytes
 	}
 	switch end {
 	case limited:
 		s.in.lower = w.next
-		resp.ContextID = r.Contexts.put(s)
+		resp.contextID = r.Contexts.put(s)
 	case timedOut:
-		resp.Error, resp.ContextID = int32(code.StatusIncomplete), noContext
+		resp.status, resp.contextID = code.StatusIncomplete, noContext
 	}
 	return resp, nil
 }
@@ -216,9 +218,8 @@ func (s *scan) filter(v View, index int32) func([]byte) bool {
 	}
 }
 
-func (r *Reader) scanResponse(s code.Status, contextID int64) *rrdb.ScanResponse {
-	return &rrdb.ScanResponse{
-		Error: int32(s), ContextID: contextID,
-		AppID: r.TableID, PartitionIndex: r.PartitionIndex, Server: r.Server,
-	}
+func (r *Reader) failedScan(s code.Status) *RangeReply {
+	p := r.newReply(true)
+	p.fail(s)
+	return p
 }

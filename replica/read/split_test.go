@@ -8,6 +8,7 @@ import (
 
 	"github.com/arionkv/arion/idl/base"
 	"github.com/arionkv/arion/idl/code"
+	"github.com/arionkv/arion/idl/frame"
 	"github.com/arionkv/arion/idl/key"
 	"github.com/arionkv/arion/idl/rrdb"
 	"github.com/arionkv/arion/replica/engine"
@@ -90,8 +91,9 @@ func TestScansAcrossASplit(t *testing.T) {
 	split := v
 	split.HashCount = 2
 
-	before, err := r.GetScanner(v, whole(5))
+	reply, err := r.GetScanner(v, whole(5))
 	require.NoError(t, err)
+	before := scanned(t, reply)
 	require.Len(t, before.Kvs, 5)
 	for range 2 { // as often as a client asks
 		_, err = r.Scan(split, &rrdb.ScanRequest{ContextID: before.ContextID})
@@ -100,8 +102,9 @@ func TestScansAcrossASplit(t *testing.T) {
 	_, err = r.Scan(v, &rrdb.ScanRequest{ContextID: before.ContextID})
 	require.NoError(t, err)
 
-	after, err := r.GetScanner(split, whole(1000))
+	reply, err = r.GetScanner(split, whole(1000))
 	require.NoError(t, err)
+	after := scanned(t, reply)
 	require.Equal(t, int32(code.StatusOK), after.Error)
 	var got []string
 	for _, kv := range after.Kvs {
@@ -110,4 +113,11 @@ func TestScansAcrossASplit(t *testing.T) {
 		got = append(got, string(h))
 	}
 	require.Equal(t, own, got)
+}
+
+func scanned(t *testing.T, reply *RangeReply) *rrdb.ScanResponse {
+	defer reply.Release()
+	resp := new(rrdb.ScanResponse)
+	require.NoError(t, frame.Decode(frame.AppendMessage(nil, reply), resp))
+	return resp
 }

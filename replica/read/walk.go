@@ -53,9 +53,11 @@ const (
 	timedOut               // rows are left, and the time is up
 )
 
-// run walks and hands the rows to keep to emit, page by page, as indexes into
-// the page. emit may be nil.
-func (w *walk) run(emit func(p *engine.Page, picks []int)) (ending, error) {
+// run walks through pages of s. The rows to keep are s.picks of s.page; before the
+// walk goes on to another page it calls flush, which may be nil. When it ends, the
+// rows picked last are in the page still.
+func (w *walk) run(s *scratch, flush func()) (ending, error) {
+	s.picks = s.picks[:0]
 	if w.in.empty() {
 		return complete, nil
 	}
@@ -64,8 +66,6 @@ func (w *walk) run(emit func(p *engine.Page, picks []int)) (ending, error) {
 		return complete, fmt.Errorf("iterate: %w", err)
 	}
 	defer it.Close()
-	s := getScratch()
-	defer putScratch(s)
 	for {
 		rows, size := w.want()
 		if err := it.Next(rows, size, &s.page); err != nil {
@@ -79,12 +79,13 @@ func (w *walk) run(emit func(p *engine.Page, picks []int)) (ending, error) {
 		if err != nil {
 			return complete, err
 		}
-		if emit != nil && len(s.picks) > 0 {
-			emit(&s.page, s.picks)
-		}
 		if more {
 			return w.stopped(), nil
 		}
+		if flush != nil {
+			flush()
+		}
+		s.picks = s.picks[:0]
 		w.late = w.timer.late()
 	}
 }

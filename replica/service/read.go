@@ -53,6 +53,9 @@ func (c *call) answer() {
 		c.answered = time.Now()
 	}
 	c.finish(result, sizeOf(result))
+	if r, ok := result.(*read.RangeReply); ok {
+		r.Release()
+	}
 }
 
 func (c *call) view(eng *partition.Handle) read.View {
@@ -70,21 +73,12 @@ func sizeOf(m frame.Message) (n int) {
 	switch r := m.(type) {
 	case *rrdb.ReadResponse:
 		return r.Value.Len()
-	case *rrdb.MultiGetResponse:
-		return sizeOfAll(r.Kvs)
-	case *rrdb.ScanResponse:
-		return sizeOfAll(r.Kvs)
+	case *read.RangeReply:
+		return r.Bytes()
 	case *rrdb.BatchGetResponse:
 		for _, d := range r.Data {
 			n += d.HashKey.Len() + d.SortKey.Len() + d.Value.Len()
 		}
-	}
-	return n
-}
-
-func sizeOfAll(kvs []*rrdb.KeyValue) (n int) {
-	for _, kv := range kvs {
-		n += kv.Key.Len() + kv.Value.Len()
 	}
 	return n
 }
