@@ -176,6 +176,10 @@ type Options struct {
 	// MustExist refuses to create: a directory that lost its database must not
 	// quietly come back empty under its old identity.
 	MustExist bool
+	// BeforeFlush, if set, is called before writes become durable, on any
+	// goroutine, and returns once the log that the engine must not be ahead of
+	// holds all that was applied. It must not call the engine.
+	BeforeFlush func()
 }
 
 // Opener opens engines that share memory, threads and settings. Two open

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,6 +37,7 @@ func Run(t *testing.T, o engine.Opener) {
 		{"IterateHashKey", testIterateHashKey},
 		{"Reopen", testReopen},
 		{"MustExist", testMustExist},
+		{"BeforeFlush", testBeforeFlush},
 		{"Checkpoint", testCheckpoint},
 		{"CompactDropsExpired", testCompactDropsExpired},
 		{"CompactCancelled", testCompactCancelled},
@@ -317,6 +319,27 @@ func testMustExist(t *testing.T, o engine.Opener) {
 	e, err := o.Open(dir, engine.Options{MustExist: true})
 	require.NoError(t, err)
 	require.NoError(t, e.Close())
+}
+
+// testBeforeFlush makes writes durable in every way there is: each asks first.
+func testBeforeFlush(t *testing.T, o engine.Opener) {
+	base := t.TempDir()
+	var asked atomic.Int64
+	e, err := o.Open(filepath.Join(base, "db"), engine.Options{BeforeFlush: func() { asked.Add(1) }})
+	require.NoError(t, err)
+	for _, tc := range []struct {
+		name    string
+		durable func() error
+	}{
+		{"flush", e.Flush},
+		{"checkpoint", func() error { return e.Checkpoint(filepath.Join(base, "checkpoint")) }},
+		{"close", e.Close},
+	} {
+		put(t, e, tc.name, "value")
+		asked.Store(0)
+		require.NoError(t, tc.durable())
+		require.NotZero(t, asked.Load(), tc.name)
+	}
 }
 
 func testCheckpoint(t *testing.T, o engine.Opener) {

@@ -20,6 +20,9 @@ func (e *Engine) saveView(dir string) error {
 	if err != nil {
 		return err
 	}
+	if e.beforeFlush != nil {
+		e.beforeFlush()
+	}
 	return e.save(dir, view)
 }
 

@@ -36,8 +36,9 @@ func less(a, b item) bool { return bytes.Compare(a.key, b.key) < 0 }
 
 // Engine is a sorted map with copy-on-write views.
 type Engine struct {
-	dir   string
-	iters engine.IterSet
+	dir         string
+	beforeFlush func() // may be nil
+	iters       engine.IterSet
 
 	// flushMu is taken before mu: it orders writers of the file.
 	flushMu sync.Mutex
@@ -55,7 +56,7 @@ var _ engine.Engine = (*Engine)(nil)
 
 // Open reads the state of the last Flush in dir, creating dir if it is absent.
 func (Opener) Open(dir string, o engine.Options) (engine.Engine, error) {
-	e := &Engine{dir: dir, tree: btree.NewG(degree, less)}
+	e := &Engine{dir: dir, beforeFlush: o.BeforeFlush, tree: btree.NewG(degree, less)}
 	err := e.load()
 	if errors.Is(err, fs.ErrNotExist) {
 		if o.MustExist {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -121,6 +122,31 @@ func TestCrashKeepsWhatWasFlushed(t *testing.T) {
 	require.Zero(t, requirePrefix(t, open(t, o, filepath.Join(base, "unflushed"))), "nothing was durable yet")
 	require.EqualValues(t, 100, requirePrefix(t, open(t, o, filepath.Join(base, "flushed"))))
 	require.EqualValues(t, 100, requirePrefix(t, open(t, o, filepath.Join(base, "later"))), "an unflushed batch is not durable")
+}
+
+// TestFlushAsksFirst takes copies while memtables flush by themselves: a copy
+// never holds more than was there when a flush last asked.
+func TestFlushAsksFirst(t *testing.T) {
+	o := newOpener(t, tiny())
+	base := t.TempDir()
+	var written, asked atomic.Uint64
+	e, err := o.Open(filepath.Join(base, "db"), engine.Options{BeforeFlush: func() { asked.Store(written.Load()) }})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, e.Close()) }()
+	flushed := uint64(0)
+	for n := uint64(1); flushed < 500; n++ {
+		require.Less(t, n, uint64(1_000_000), "memtables do not flush")
+		require.NoError(t, e.Apply(numbered(n)))
+		written.Store(n)
+		if n%500 != 0 {
+			continue
+		}
+		dir := filepath.Join(base, fmt.Sprint(n))
+		snapshotFiles(t, filepath.Join(base, "db"), dir)
+		limit := asked.Load()
+		flushed = requirePrefix(t, open(t, o, dir))
+		require.LessOrEqual(t, flushed, limit)
+	}
 }
 
 // TestCrashAnyTime takes copies while memtables fill, switch, flush and compact

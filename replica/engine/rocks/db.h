@@ -25,6 +25,17 @@ class ErrorKeeper final : public rocksdb::EventListener {
   rocksdb::Status status_;
 };
 
+// Tells Go that memtables are about to become durable.
+class FlushHook final : public rocksdb::EventListener {
+ public:
+  explicit FlushHook(uintptr_t hook) : hook_(hook) {}
+  const char* Name() const override { return "arion.FlushHook"; }
+  void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { arion_before_flush(hook_); }
+
+ private:
+  const uintptr_t hook_;
+};
+
 struct arion_budget {
   std::shared_ptr<rocksdb::WriteBufferManager> manager;
 };

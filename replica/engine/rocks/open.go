@@ -41,11 +41,13 @@ func (o *Opener) Open(dir string, opts engine.Options) (engine.Engine, error) {
 func (s *store) open(opts engine.Options) error {
 	s.options = s.opener.options.Clone()
 	s.options.SetCreateIfMissing(!opts.MustExist)
-	s.c = C.arion_db_new(handle(s.options))
+	s.hook = newHook(opts.BeforeFlush)
+	s.c = C.arion_db_new(handle(s.options), C.uintptr_t(s.hook))
 	db, err := grocksdb.OpenDb(s.options, s.dir)
 	if err != nil {
 		s.options.Destroy()
 		C.arion_db_free(s.c)
+		s.hook.free()
 		return statusError("open", s.dir, err.Error())
 	}
 	s.db = db

@@ -4,7 +4,7 @@
 //   - (ptr, len) arguments are borrowed for the call; nothing keeps Go memory.
 //   - an arion_result with code ARION_ERROR owns err, freed by the caller with
 //     free(); its text is RocksDB's Status::ToString.
-//   - nothing here calls back into Go.
+//   - nothing here calls back into Go, except arion_before_flush.
 #ifndef ARION_ROCKS_SHIM_H
 #define ARION_ROCKS_SHIM_H
 
@@ -51,10 +51,16 @@ uint64_t arion_budget_active(arion_budget* b);  // bytes in memtables still writ
 uint64_t arion_budget_total(arion_budget* b);   // plus those being flushed
 void arion_options_share(void* options, arion_budget* b, uint64_t periodic_compaction_sec);
 
-// arion_db_new installs the filter and the listener of one database in its own
+// arion_db_new installs the filter and the listeners of one database in its own
 // options, before it is opened; arion_db_attach follows the opening. The
-// database must be closed before arion_db_free.
-arion_db* arion_db_new(void* options);
+// database must be closed before arion_db_free. hook, if not 0, is what
+// arion_before_flush is called with.
+arion_db* arion_db_new(void* options, uintptr_t hook);
+
+// Implemented in Go. Called by a thread of RocksDB once the memtables of a flush
+// are chosen, before they are written.
+extern void arion_before_flush(uintptr_t hook);
+
 void arion_db_attach(arion_db* d, void* db);
 void arion_db_free(arion_db* d);
 

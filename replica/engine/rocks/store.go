@@ -27,6 +27,7 @@ type store struct {
 	options *grocksdb.Options
 	db      *grocksdb.DB
 	c       *C.arion_db
+	hook    hook
 	iters   engine.IterSet
 
 	// life ends when Close begins; it cancels compactions.
@@ -174,6 +175,7 @@ func (s *store) Close() error {
 	// filter, listener and options go.
 	s.db.Close()
 	C.arion_db_free(s.c)
+	s.hook.free()
 	s.options.Destroy()
 	s.opener.forget(s)
 	return errors.Join(itersErr, flushErr)
