@@ -46,7 +46,7 @@ type Raft struct {
 	Advertise          string        `mapstructure:"advertise"`           // empty = derived
 	Tick               time.Duration `mapstructure:"tick"`                // unit of the two counts below
 	ElectionTicks      int           `mapstructure:"election_ticks"`      // a leader silent for one to two times this is replaced
-	HeartbeatTicks     int           `mapstructure:"heartbeat_ticks"`     // leader to followers
+	HeartbeatTicks     int           `mapstructure:"heartbeat_ticks"`     // between two of a leader; less than half of the above
 	LogShards          int           `mapstructure:"log_shards"`          // parallel log writers; fixed when the directory is first used
 	SnapshotEntries    int           `mapstructure:"snapshot_entries"`    // entries between log truncations
 	CompactionOverhead int           `mapstructure:"compaction_overhead"` // entries kept behind for slow followers
@@ -108,7 +108,7 @@ func Default() *Config {
 		Raft: Raft{
 			Tick:               100 * time.Millisecond,
 			ElectionTicks:      5,
-			HeartbeatTicks:     1,
+			HeartbeatTicks:     2,
 			LogShards:          1,
 			SnapshotEntries:    50000,
 			CompactionOverhead: 10000,

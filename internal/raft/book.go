@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/arionkv/arion/internal/durable"
 )
@@ -23,6 +24,9 @@ const (
 // Safe for concurrent use.
 type Book struct {
 	path string
+
+	// generation grows after each change.
+	generation atomic.Uint64
 
 	mu    sync.RWMutex
 	addrs map[Target]string
@@ -80,6 +84,7 @@ func (b *Book) Set(addrs map[Target]string) error {
 		return err
 	}
 	b.addrs = next // useful even if the disk refuses it
+	b.generation.Add(1)
 	if err := durable.ReplaceFile(b.path, append(raw, '\n')); err != nil {
 		return fmt.Errorf("address book: %w", err)
 	}

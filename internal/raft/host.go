@@ -83,6 +83,8 @@ type Host struct {
 	self  Target
 	close sync.Once
 	err   error // of Close
+
+	registry *registry
 }
 
 // Open starts a host. Install the logger (obs.InstallRaftLogger) before.
@@ -109,6 +111,7 @@ func Open(o Options) (*Host, error) {
 	if err := h.book.Set(map[Target]string{h.self: o.Address}); err != nil {
 		return nil, err
 	}
+	h.registry = newRegistry(h.book)
 	if err := h.start(s); err != nil {
 		return nil, err
 	}
@@ -177,6 +180,7 @@ func (h *Host) start(s settings) (err error) {
 	t := &transport{
 		listen: h.o.Listen, deployment: h.o.deploymentID(), guard: h.guard,
 		fault: h.o.Fault, knows: h.HasReplica, metrics: m, log: h.log,
+		tick: h.o.Tick, learn: h.registry.Add,
 	}
 	defer func() { // dragonboat panics on what it cannot read
 		if r := recover(); r != nil {
@@ -214,7 +218,7 @@ func (h *Host) nodeHostConfig(s settings, t *transport) config.NodeHostConfig {
 				SnapshotShards: snapshotWorkers, CloseShards: closeWorkers,
 			},
 			TransportFactory:    transportFactory{t},
-			NodeRegistryFactory: newRegistry(h.book),
+			NodeRegistryFactory: h.registry,
 		},
 	}
 }

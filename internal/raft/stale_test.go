@@ -43,7 +43,7 @@ func TestMessageReachesRestartedPeer(t *testing.T) {
 	defer now.Close()
 	body, err := readFrame(now, nil)
 	require.NoError(t, err)
-	got, err := decodeBatch(body)
-	require.NoError(t, err)
+	var got raftpb.MessageBatch
+	require.NoError(t, decodeBatch(body, &got))
 	require.Len(t, got.Requests, 1)
 }

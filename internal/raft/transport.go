@@ -26,8 +26,13 @@ type transport struct {
 	metrics    *metrics
 	log        *logrus.Entry
 
+	tick  time.Duration
+	learn func(shardID, replicaID uint64, target string) // where a peer is
+
 	handle raftio.MessageHandler
 	chunk  raftio.ChunkHandler
+	pacer  *pacer
+	stop   chan struct{} // closed by Close
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -45,6 +50,7 @@ type transportFactory struct{ t *transport }
 // Create implements config.TransportFactory.
 func (f transportFactory) Create(_ config.NodeHostConfig, h raftio.MessageHandler, c raftio.ChunkHandler) raftio.ITransport {
 	f.t.handle, f.t.chunk = h, c
+	f.t.pacer = &pacer{tick: f.t.tick, handle: h, learn: f.t.learn}
 	return f.t
 }
 
@@ -61,10 +67,12 @@ func (t *transport) Start() error {
 		return fmt.Errorf("raft listener: %w", err)
 	}
 	t.mu.Lock()
-	t.listener, t.conns = l, map[net.Conn]struct{}{}
+	t.listener, t.conns, t.stop = l, map[net.Conn]struct{}{}, make(chan struct{})
 	t.mu.Unlock()
-	t.wg.Add(1)
+	t.wg.Add(2)
 	go t.accept(l)
+	// The next thing that dragonboat starts is its ticker.
+	go func() { defer t.wg.Done(); t.pacer.run(t.stop) }()
 	return nil
 }
 
@@ -72,8 +80,9 @@ func (t *transport) Start() error {
 // goroutines. Outbound ones belong to dragonboat.
 func (t *transport) Close() error {
 	t.mu.Lock()
-	if t.listener != nil {
+	if t.conns != nil {
 		t.listener.Close()
+		close(t.stop)
 	}
 	for c := range t.conns {
 		c.Close()
@@ -138,12 +147,13 @@ func (t *transport) receive(c net.Conn) error {
 		return err
 	}
 	var buf []byte
+	var batch raftpb.MessageBatch
 	for {
 		if buf, err = readFrame(c, buf); err != nil {
 			return err
 		}
 		if kind == kindMessages {
-			err = t.deliverBatch(buf)
+			err = t.deliverBatch(buf, &batch)
 		} else {
 			err = t.deliverChunk(buf)
 		}
@@ -151,28 +161,32 @@ func (t *transport) receive(c net.Conn) error {
 			return err
 		}
 		if cap(buf) > 4*ioStep {
-			buf = nil // do not keep the memory of the largest frame for ever
+			buf, batch = nil, raftpb.MessageBatch{} // do not keep the memory of the largest frame for ever
 		}
 	}
 }
 
-func (t *transport) deliverBatch(body []byte) error {
-	batch, err := decodeBatch(body)
-	if err != nil {
+// deliverBatch hands over what body holds. It parses into batch, whose memory is
+// used again: dragonboat copies the messages.
+func (t *transport) deliverBatch(body []byte, batch *raftpb.MessageBatch) error {
+	if err := decodeBatch(body, batch); err != nil {
 		return err
 	}
-	kept := batch.Requests[:0]
-	for i := range batch.Requests {
-		if t.guard.incoming(&batch.Requests[i]) {
-			kept = append(kept, batch.Requests[i])
+	all := batch.Requests
+	kept := all[:0]
+	for i := range all {
+		if t.guard.incoming(&all[i]) {
+			kept = append(kept, all[i])
 		} else {
 			t.metrics.refused.Inc()
 		}
 	}
-	batch.Requests = kept
-	if len(kept) > 0 {
-		t.handle(batch)
+	b := *batch
+	b.Requests = kept
+	if b = t.pacer.hold(b); len(b.Requests) > 0 {
+		t.handle(b)
 	}
+	clear(all) // do not hold on to entries
 	return nil
 }
 
@@ -192,12 +206,13 @@ func (t *transport) deliverChunk(body []byte) error {
 
 // decodeBatch parses what the network sent. The generated parser is trusted to
 // check its bounds only as far as a fuzz test reaches, hence the recover.
-func decodeBatch(body []byte) (batch raftpb.MessageBatch, err error) {
+func decodeBatch(body []byte, batch *raftpb.MessageBatch) (err error) {
 	defer recoverAs(&err)
+	*batch = raftpb.MessageBatch{Requests: batch.Requests[:0]}
 	if err := batch.Unmarshal(body); err != nil {
-		return batch, fmt.Errorf("%w: %w", errWire, err)
+		return fmt.Errorf("%w: %w", errWire, err)
 	}
-	return batch, nil
+	return nil
 }
 
 func decodeChunk(body []byte) (chunk raftpb.Chunk, err error) {

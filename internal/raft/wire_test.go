@@ -91,9 +91,11 @@ func FuzzDeliver(f *testing.F) {
 		guard: newGuard(time.Second, time.Now), metrics: m, log: logrus.NewEntry(l),
 		knows:  func(uint64, uint64) bool { return false },
 		handle: func(raftpb.MessageBatch) {}, chunk: func(raftpb.Chunk) bool { return true },
+		pacer: &pacer{learn: func(uint64, uint64, string) {}},
 	}
+	var memory raftpb.MessageBatch
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if err := tr.deliverBatch(b); err != nil {
+		if err := tr.deliverBatch(b, &memory); err != nil {
 			require.ErrorIs(t, err, errWire)
 		}
 		if err := tr.deliverChunk(b); err != nil {

@@ -104,12 +104,7 @@ func (p *Partition) Report() *arion.ReplicaReport {
 		AppliedIndex: int64(p.AppliedIndex()), LeaseValid: p.LeaseValid(),
 		HashCount: owned.count, SplitAttempt: owned.attempt, BaseReady: owned.base,
 	}
-	if h, err := p.Acquire(); err == nil {
-		st := h.Stats()
-		h.Release()
-		r.SizeBytes = int64(st.SizeBytes)
-		p.stall.look(p, st)
-	}
+	r.SizeBytes = p.figures.size(p)
 	if m := p.members.known.Load(); mine && m != nil && !p.members.stale.Load() {
 		r.Members, r.ConfigIndex = m.members, int64(m.configIndex)
 	}

@@ -126,6 +126,7 @@ type Partition struct {
 	reader     *reader
 	members    memberCache
 	stall      stall
+	figures    figures
 	defaultTTL atomic.Uint32
 
 	removed   atomic.Bool   // from the group
