@@ -28,8 +28,10 @@ import (
 // machine of another name. A container that restarts has a new name and its old
 // volume, so both are undone: see linkHostDir and forgetHostName.
 const (
-	settingsFile   = "settings.json"
-	settingsFormat = 1
+	settingsFile = "settings.json"
+	// settingsFormat 1 means a log in Pebble, 2 one of our own (package wal), which
+	// builds that know only 1 must not touch.
+	settingsFormat = 2
 	flagFile       = "dragonboat.ds"
 	hostIDFile     = "NODEHOST.ID"
 	stableHostDir  = "host"
@@ -38,7 +40,10 @@ const (
 // settings are the choices recorded at the first start.
 type settings struct {
 	Format int `json:"format"`
-	// LogShards is the number of log stores and of the threads that write them.
+	// LogStore is the kind of the log, empty in directories of format 1.
+	LogStore LogStore `json:"log_store,omitempty"`
+	// LogShards is the number of step workers, and with Pebble of log stores too,
+	// which may not change then.
 	LogShards int `json:"log_shards"`
 	// Started tells that the host has been open once. Before that, a torn file
 	// of dragonboat is the trace of a crash during the first start, not damage.
@@ -60,8 +65,11 @@ func readSettings(dir string) (settings, bool, error) {
 	switch {
 	case s.Format > settingsFormat:
 		return settings{}, false, fmt.Errorf("%s has format %d, this build knows up to %d", settingsFile, s.Format, settingsFormat)
-	case s.Format < 1 || s.LogShards < 1:
+	case s.Format < 1 || s.LogShards < 1 || !s.LogStore.valid():
 		return settings{}, false, fmt.Errorf("%s makes no sense: %s", settingsFile, raw)
+	}
+	if s.LogStore == "" {
+		s.LogStore = PebbleLog
 	}
 	return s, true, nil
 }
@@ -74,8 +82,18 @@ func writeSettings(dir string, s settings) error {
 	return durable.ReplaceFile(filepath.Join(dir, settingsFile), append(raw, '\n'))
 }
 
-// prepareDir makes dir ready for dragonboat and returns the settings in force.
-func prepareDir(dir string, logShards int) (settings, error) {
+// newSettings are those of a new directory.
+func newSettings(store LogStore, logShards int) settings {
+	s := settings{Format: settingsFormat, LogStore: store, LogShards: logShards}
+	if store == PebbleLog {
+		s.Format = 1 // former builds may go on with it
+	}
+	return s
+}
+
+// prepareDir makes dir ready for dragonboat and returns the settings in force. An
+// existing directory keeps the log it has.
+func prepareDir(dir string, store LogStore, logShards int) (settings, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return settings{}, err
 	}
@@ -87,17 +105,20 @@ func prepareDir(dir string, logShards int) (settings, error) {
 		if _, err := os.Stat(filepath.Join(dir, flagFile)); err == nil {
 			return settings{}, fmt.Errorf("%s holds a raft log but no %s", dir, settingsFile)
 		}
-		s = settings{Format: settingsFormat, LogShards: logShards}
+		s = newSettings(store, logShards)
 		if err := writeSettings(dir, s); err != nil {
 			return settings{}, err
 		}
+	}
+	if s.LogStore == OwnLog {
+		s.LogShards = logShards
 	}
 	if !s.Started {
 		if err := dropTornFiles(dir); err != nil {
 			return settings{}, err
 		}
 	}
-	return s, errors.Join(forgetHostName(dir), linkHostDir(dir))
+	return s, errors.Join(adaptFlags(dir, s), linkHostDir(dir))
 }
 
 // dropTornFiles removes flag files that a crash during the first start left
@@ -138,9 +159,11 @@ func flagSum(body []byte) []byte {
 	return sum[8:]
 }
 
-// forgetHostName blanks the host name that dragonboat recorded: an empty one is
-// not checked. The file is replaced atomically, so a crash changes nothing.
-func forgetHostName(dir string) error {
+// adaptFlags changes what dragonboat recorded and may change: the host name is
+// blanked, an empty one is not checked; and the number of step workers, which
+// share a log of our own, is the one asked for. The file is replaced atomically,
+// so a crash changes nothing.
+func adaptFlags(dir string, s settings) error {
 	path := filepath.Join(dir, flagFile)
 	body, err := readFlag(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -153,10 +176,14 @@ func forgetHostName(dir string) error {
 	if err := status.Unmarshal(body); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if status.Hostname == "" {
+	workers := status.StepWorkerCount
+	if s.LogStore == OwnLog {
+		workers = uint64(s.LogShards)
+	}
+	if status.Hostname == "" && status.StepWorkerCount == workers {
 		return nil
 	}
-	status.Hostname = ""
+	status.Hostname, status.StepWorkerCount = "", workers
 	body, err = status.Marshal()
 	if err != nil {
 		return err

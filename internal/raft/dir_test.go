@@ -64,7 +64,7 @@ func TestHostNameMayChange(t *testing.T) {
 }
 
 func logFiles(t *testing.T, dir string) []string {
-	files, err := filepath.Glob(filepath.Join(dir, stableHostDir, "*", "logdb-*", "*"))
+	files, err := filepath.Glob(filepath.Join(dir, stableHostDir, "*", LogDir, "*.log"))
 	require.NoError(t, err)
 	return files
 }
@@ -87,7 +87,7 @@ func TestAddressMayChange(t *testing.T) {
 
 func TestLogShardsAreRecorded(t *testing.T) {
 	o := testOptions(t, t.TempDir(), freeAddress(t))
-	o.LogShards = 2
+	o.LogShards, o.LogStore = 2, PebbleLog
 	reopen(t, o)
 	l, hook := test.NewNullLogger()
 	o.Log, o.LogShards = logrus.NewEntry(l), 4
@@ -96,7 +96,7 @@ func TestLogShardsAreRecorded(t *testing.T) {
 	s, found, err := readSettings(o.Dir)
 	require.NoError(t, err)
 	require.True(t, found)
-	require.Equal(t, settings{Format: 1, LogShards: 2, Started: true}, s)
+	require.Equal(t, settings{Format: 1, LogStore: PebbleLog, LogShards: 2, Started: true}, s)
 }
 
 func TestTornFirstStart(t *testing.T) {
@@ -113,7 +113,8 @@ func TestTornFirstStart(t *testing.T) {
 
 func TestBadSettings(t *testing.T) {
 	for name, content := range map[string]string{
-		"newer format": `{"format":2,"log_shards":1}`,
+		"newer format": `{"format":3,"log_shards":1}`,
+		"other log":    `{"format":2,"log_shards":1,"log_store":"paper"}`,
 		"no shards":    `{"format":1}`,
 		"not json":     `log`,
 	} {

@@ -14,6 +14,8 @@ import (
 	"github.com/lni/dragonboat/v4/config"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
+
+	"github.com/arionkv/arion/internal/raft/wal"
 )
 
 // Options of a Host. Dir, Cluster, Address and Log are needed.
@@ -32,8 +34,10 @@ type Options struct {
 	// and 1. A leader silent for one to two times ElectionTicks is replaced.
 	Tick                          time.Duration
 	ElectionTicks, HeartbeatTicks int
-	// LogShards is the number of log stores, each with its own sync; 0 = 1. It
-	// counts at the first start only.
+	// LogStore is the kind of log a new directory gets; empty = OwnLog.
+	LogStore LogStore
+	// LogShards is the number of step workers, which write the log; 0 = 1. A log in
+	// Pebble has as many parts, and the number counts at its first start only.
 	LogShards int
 	// MaxQueueBytes bounds the entries waiting to be sent on one connection, and
 	// those received and not yet handled by one replica; 0 = 64 MB. What does
@@ -80,6 +84,7 @@ type Host struct {
 	hub   *hub
 	guard *guard
 	nh    atomic.Pointer[dragonboat.NodeHost]
+	wal   atomic.Pointer[wal.Store] // nil with Pebble
 	self  Target
 	close sync.Once
 	err   error // of Close
@@ -96,7 +101,7 @@ func Open(o Options) (*Host, error) {
 	if err := checkWorkingDir(); err != nil {
 		return nil, err
 	}
-	s, err := prepareDir(o.Dir, o.LogShards)
+	s, err := prepareDir(o.Dir, o.LogStore, o.LogShards)
 	if err != nil {
 		return nil, fmt.Errorf("raft directory: %w", err)
 	}
@@ -129,6 +134,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Tick, 100*time.Millisecond)
 	setDefault(&o.ElectionTicks, 5)
 	setDefault(&o.HeartbeatTicks, 1)
+	setDefault(&o.LogStore, OwnLog)
 	setDefault(&o.LogShards, 1)
 	setDefault(&o.MaxQueueBytes, defaultQueueBytes)
 	setDefault(&o.MaxInMemLogBytes, defaultInMemLogBytes)
@@ -137,6 +143,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("raft address %q is no host:port", o.Address)
 	case !validAddress(o.Listen):
 		return o, fmt.Errorf("raft listen address %q is no host:port", o.Listen)
+	case !o.LogStore.valid():
+		return o, fmt.Errorf("raft log store %q is neither %s nor %s", o.LogStore, OwnLog, PebbleLog)
 	case o.Tick < time.Millisecond:
 		return o, fmt.Errorf("raft tick %v is shorter than 1 ms", o.Tick)
 	case o.ElectionTicks < minElectionTick || o.ElectionTicks <= 2*o.HeartbeatTicks:
@@ -171,7 +179,7 @@ func (o Options) deploymentID() uint64 {
 }
 
 func (h *Host) start(s settings) (err error) {
-	m, err := newMetrics(h.o.Registerer)
+	m, err := newMetrics(h.o.Registerer, &h.wal)
 	if err != nil {
 		return fmt.Errorf("raft metrics: %w", err)
 	}
@@ -187,7 +195,7 @@ func (h *Host) start(s settings) (err error) {
 			err = fmt.Errorf("raft log in %s: %v", h.o.Dir, r)
 		}
 	}()
-	nh, err := dragonboat.NewNodeHost(h.nodeHostConfig(s, t))
+	nh, err := dragonboat.NewNodeHost(h.nodeHostConfig(s, t, m))
 	if err == nil && nh == nil { // it swallows its own panics
 		err = errors.New("dragonboat gave up, its last log line says why")
 	}
@@ -198,8 +206,13 @@ func (h *Host) start(s settings) (err error) {
 	return nil
 }
 
-func (h *Host) nodeHostConfig(s settings, t *transport) config.NodeHostConfig {
+func (h *Host) nodeHostConfig(s settings, t *transport, m *metrics) config.NodeHostConfig {
 	logDB := logDBConfig(s.LogShards)
+	var factory config.LogDBFactory // nil = Pebble
+	if s.LogStore == OwnLog {
+		logDB.Shards = 1 // recorded by dragonboat, and must not change
+		factory = logFactory{wal.Options{MustExist: s.Started, OnSync: m.synced, Log: h.log}, &h.wal}
+	}
 	return config.NodeHostConfig{
 		DeploymentID:        h.o.deploymentID(),
 		NodeHostID:          string(h.self),
@@ -212,7 +225,7 @@ func (h *Host) nodeHostConfig(s settings, t *transport) config.NodeHostConfig {
 		MaxSendQueueSize:    h.o.MaxQueueBytes,
 		MaxReceiveQueueSize: h.o.MaxQueueBytes,
 		Expert: config.ExpertConfig{
-			LogDB: logDB,
+			LogDB: logDB, LogDBFactory: factory,
 			Engine: config.EngineConfig{
 				ExecShards: uint64(s.LogShards), CommitShards: commitWorkers, ApplyShards: applyWorkers,
 				SnapshotShards: snapshotWorkers, CloseShards: closeWorkers,
@@ -296,6 +309,16 @@ func (h *Host) Unsubscribe(shardID, replicaID uint64) { h.hub.drop(shardID, repl
 func (h *Host) HasReplica(shardID, replicaID uint64) bool {
 	nh := h.nh.Load()
 	return nh != nil && nh.HasNodeInfo(shardID, replicaID)
+}
+
+// LogEnd is the index of the last entry in the log of a replica. Not known with a
+// log in Pebble, or if the log holds nothing of the replica.
+func (h *Host) LogEnd(shardID, replicaID uint64) (index uint64, known bool) {
+	s := h.wal.Load()
+	if s == nil {
+		return 0, false
+	}
+	return s.LastIndex(shardID, replicaID)
 }
 
 // Close stops all replicas and the host. It is idempotent and returns after at

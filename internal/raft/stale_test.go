@@ -15,7 +15,7 @@ import (
 // message must reach the new one: it may be the vote request of the only election
 // that counts, and the next round of one is half a second away.
 func TestMessageReachesRestartedPeer(t *testing.T) {
-	m, err := newMetrics(nil)
+	m, err := newMetrics(nil, nil)
 	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

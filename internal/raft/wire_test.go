@@ -85,7 +85,7 @@ func FuzzDeliver(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(chunk)
 	l, _ := test.NewNullLogger()
-	m, err := newMetrics(nil)
+	m, err := newMetrics(nil, nil)
 	require.NoError(f, err)
 	tr := &transport{
 		guard: newGuard(time.Second, time.Now), metrics: m, log: logrus.NewEntry(l),

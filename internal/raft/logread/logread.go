@@ -1,6 +1,7 @@
-// Package logread reads the raft logs of a stopped node. Nothing is written: the
-// log store, which dragonboat keeps in Pebble, is opened read-only, and its keys
-// are taken apart here because dragonboat has no way to open it without running.
+// Package logread reads the raft logs of a stopped node. Nothing is written. A log
+// of our own is opened by package wal. One of an older directory, which dragonboat
+// keeps in Pebble, is opened read-only, and its keys are taken apart here because
+// dragonboat has no way to open it without running.
 //
 //	entry key: 01 01 | 00 00 | shard u64 BE | replica u64 BE | index u64 BE
 package logread
@@ -13,9 +14,12 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 
 	"github.com/cockroachdb/pebble"
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/arionkv/arion/internal/raft/wal"
 )
 
 // Entry is one entry of a log.
@@ -41,7 +45,7 @@ var errCompressed = errors.New("the entry is compressed")
 func stores(raftDir string) ([]string, error) {
 	var found []string
 	err := filepath.WalkDir(raftDir, func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.IsDir() && len(d.Name()) > 6 && d.Name()[:6] == "logdb-" {
+		if err == nil && d.IsDir() && (strings.HasPrefix(d.Name(), "logdb-") || wal.Holds(path)) {
 			found = append(found, path)
 			return filepath.SkipDir
 		}
@@ -71,14 +75,33 @@ func Each(raftDir string, want, from uint64, f func(Entry) error) error {
 		return err
 	}
 	for _, dir := range dirs {
-		if err := eachOf(dir, want, from, f); err != nil {
+		each := eachInPebble
+		if wal.Holds(dir) {
+			each = eachInWAL
+		}
+		if err := each(dir, want, from, f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func eachOf(dir string, want, from uint64, f func(Entry) error) (err error) {
+func eachInWAL(dir string, want, from uint64, f func(Entry) error) (err error) {
+	s, err := wal.OpenReadOnly(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return s.Each(want, from, func(shard, replica uint64, raw *pb.Entry) error {
+		e, err := describe(shard, replica, raw)
+		if err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
+		}
+		return f(e)
+	})
+}
+
+func eachInPebble(dir string, want, from uint64, f func(Entry) error) (err error) {
 	db, err := pebble.Open(dir, &pebble.Options{ReadOnly: true, Logger: quiet{}})
 	if err != nil {
 		return fmt.Errorf("open %s: %w", dir, err)
@@ -120,15 +143,20 @@ func decode(key, value []byte) (e Entry, err error) {
 	if len(key) != keyLen {
 		return e, fmt.Errorf("key of %d bytes among the entries", len(key))
 	}
-	e.Shard, e.Replica = binary.BigEndian.Uint64(key[4:]), binary.BigEndian.Uint64(key[12:])
+	shard, index := binary.BigEndian.Uint64(key[4:]), binary.BigEndian.Uint64(key[20:])
 	var raw pb.Entry
 	if err := raw.Unmarshal(value); err != nil {
-		return e, fmt.Errorf("entry %d of shard %d: %w", binary.BigEndian.Uint64(key[20:]), e.Shard, err)
+		return e, fmt.Errorf("entry %d of shard %d: %w", index, shard, err)
 	}
-	e.Index, e.Term = raw.Index, raw.Term
-	if e.Index != binary.BigEndian.Uint64(key[20:]) {
-		return e, fmt.Errorf("entry of shard %d stored at index %d says it is %d", e.Shard, binary.BigEndian.Uint64(key[20:]), e.Index)
+	if raw.Index != index {
+		return e, fmt.Errorf("entry of shard %d stored at index %d says it is %d", shard, index, raw.Index)
 	}
+	return describe(shard, binary.BigEndian.Uint64(key[12:]), &raw)
+}
+
+// describe takes an entry of raft apart.
+func describe(shard, replica uint64, raw *pb.Entry) (Entry, error) {
+	e := Entry{Shard: shard, Replica: replica, Index: raw.Index, Term: raw.Term}
 	switch {
 	case raw.Type == pb.ConfigChangeEntry:
 		e.Kind = "membership"
