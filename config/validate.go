@@ -115,7 +115,9 @@ func (c *Config) validateGossip(p *Problems) {
 }
 
 func (c *Config) validateMeta(p *Problems) {
-	p.check(slices.Contains([]int{1, 3, 5}, len(c.Meta.Servers)), "meta.servers",
+	// One that joins knows the running ones and itself, which is an even number for
+	// a while.
+	p.check(slices.Contains([]int{1, 3, 5}, len(c.Meta.Servers)) || c.Meta.Join && len(c.Meta.Servers) > 1 && len(c.Meta.Servers) <= 6, "meta.servers",
 		"names %d servers; a group is 1, 3 or 5", len(c.Meta.Servers))
 	for i, addr := range c.Meta.Servers {
 		p.address("meta.servers", addr)

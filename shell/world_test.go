@@ -49,7 +49,7 @@ func newWorld(cluster *fakekv.Cluster) *world {
 		"config-dump":       `{"node.name":"one","replica.block_cache":"128MB"}`,
 		"flush-log":         "Flush done.",
 		"meta.add":          "the place of 127.0.0.1:9000 is replica 4; start it with meta.join = true",
-		"meta.list":         "address          replica  node              state   role\n" + cluster.Metas()[0] + "  1        775cb0fd53501e66  voting  leader",
+		"meta.list":         "address replica node state role\n" + strings.Join(cluster.Metas(), "  1  775cb0fd53501e66  voting  leader\n") + "  1  775cb0fd53501e66  voting  leader",
 		"meta.remove":       "127.0.0.1:9000 (replica 4) is leaving; stop it when meta.list shows it removed",
 		"node.drain":        cluster.Node(2).Addr() + " is draining",
 		"node.drain-status": "no node is being drained",

@@ -94,6 +94,7 @@ func runDoctor(ctx context.Context, c *call) error {
 			return err
 		}
 		d.checkDrains(ctx)
+		d.checkStuck(ctx)
 		for _, check := range []func(){d.checkNodes, d.checkDisks, d.checkFiles, d.checkClocks, d.checkSync, d.checkVersions,
 			d.checkPartitions, d.checkReplicas, d.checkHot} {
 			check()
@@ -302,6 +303,25 @@ func (d *checkup) checkVersions() {
 	}
 }
 
+// checkStuck names the partitions that cannot choose a leader. Routing goes on
+// naming the last one.
+func (d *checkup) checkStuck(ctx context.Context) {
+	stuck, err := d.a.Diagnose(ctx)
+	if err != nil {
+		d.find(warning, "cluster", "the meta servers do not say which partitions are stuck", err.Error(), "ddd_diagnose")
+		return
+	}
+	const shown = 5
+	for i, p := range stuck {
+		if i == shown {
+			d.find(critical, "cluster", "more partitions have no leader", fmt.Sprintf("%d in all", len(stuck)), "ddd_diagnose")
+			return
+		}
+		d.find(critical, "partition "+p.Partition.String(), "it has no leader: it neither reads nor writes", p.Reason,
+			"bring the nodes back; if they are lost for good: partition recover "+p.Partition.String()+" --dry-run")
+	}
+}
+
 func (d *checkup) checkPartitions() {
 	for _, t := range d.tables {
 		var leaderless, missing []string
@@ -449,7 +469,7 @@ func writeRates(first, second []*nodeView) map[int32]map[int32]float64 {
 func (d *checkup) askMetas(ctx context.Context) {
 	short, cancel := context.WithTimeout(ctx, inspectTimeout)
 	defer cancel()
-	for _, addr := range d.c.session.metaServers(short, d.a) {
+	for _, addr := range d.c.session.votingMetas(short, d.a) {
 		d.metas = append(d.metas, &metaView{addr: addr})
 	}
 	ctx, cancel = context.WithTimeout(ctx, inspectTimeout)
@@ -492,7 +512,7 @@ func (d *checkup) checkMetas(ctx context.Context) {
 	switch {
 	case d.quorumLost():
 		d.find(critical, "cluster", "the meta servers have no majority: nothing can be administered, and dead nodes are not replaced", alive,
-			"start "+some(dead)+"; data is served meanwhile")
+			"start "+some(dead)+"; data is served meanwhile; lost for good: arion meta recover")
 		return
 	case len(dead) > 0 && 2*(len(dead)+1) >= len(d.metas):
 		d.find(warning, "cluster", "the loss of one more meta server stops administration", alive, "start "+some(dead))

@@ -2,9 +2,11 @@ package command
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/arionkv/arion/client/admin"
+	"github.com/arionkv/arion/shell/render"
 )
 
 // metaVerbs change the group of meta servers, and rescue partitions.
@@ -35,8 +37,38 @@ func metaChange(command, act string) func(context.Context, *call) error {
 		look := func(context.Context, *admin.Admin) (plan, error) {
 			return plan{act: act + " " + c.text(0), radius: "the majority of the group changes", object: c.text(0)}, nil
 		}
-		return c.change(ctx, look, func(ctx context.Context, a *admin.Admin) error { return c.metaSays(ctx, a, command, c.text(0)) })
+		return c.change(ctx, look, func(ctx context.Context, a *admin.Admin) error {
+			before := c.session.votingMetas(ctx, a)
+			text, err := c.session.metaCommand(ctx, a, command, c.text(0))
+			var refused *remoteError
+			if errors.As(err, &refused) {
+				refused.try = "cluster metas shows whether another change is under way: there is one at a time"
+			}
+			if err != nil {
+				return err
+			}
+			if command == "meta.add" {
+				text += "\nand with meta.servers = " + strings.Join(append(before, c.text(0)), ",")
+			}
+			return c.done(render.Summary{Text: multiline(inShell.Replace(text)), Fields: []render.Field{{Name: "message", Value: text}}})
+		})
 	}
+}
+
+// votingMetas are the members of the group; one that joins or was removed decides
+// nothing. Without an answer they are those that the cluster names.
+func (s *Session) votingMetas(ctx context.Context, a *admin.Admin) []string {
+	text, err := s.metaCommand(ctx, a, "meta.list")
+	var voting []string
+	for _, line := range strings.Split(text, "\n") {
+		if fields := strings.Fields(line); len(fields) >= 4 && fields[3] == "voting" {
+			voting = append(voting, fields[0])
+		}
+	}
+	if err != nil || len(voting) == 0 {
+		return s.metaServers(ctx, a)
+	}
+	return voting
 }
 
 // runRecover asks the meta servers first what they would do: without yes they only

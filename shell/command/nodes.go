@@ -239,7 +239,7 @@ func (c *call) metaSays(ctx context.Context, a *admin.Admin, command string, arg
 	if err != nil {
 		return err
 	}
-	return c.done(render.Summary{Text: multiline(text), Fields: []render.Field{{Name: "message", Value: text}}})
+	return c.done(render.Summary{Text: multiline(inShell.Replace(text)), Fields: []render.Field{{Name: "message", Value: text}}})
 }
 
 func runDrainStatus(ctx context.Context, c *call) error {

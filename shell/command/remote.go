@@ -220,15 +220,21 @@ func understood(text string, err error) (string, error) {
 	return text, nil
 }
 
-// metaCommand runs a text command on the first meta server that answers; it passes
-// it on to the leader.
+// metaCommand runs a text command on a meta server, the leader if it is known; any
+// other passes it on. One that does not answer gets only a part of the time while
+// there are others to ask.
 func (s *Session) metaCommand(ctx context.Context, a *admin.Admin, command string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout) // that of the caller may be the wait for a job
 	defer cancel()
+	servers := s.metasByUse(ctx, a)
 	var last error
-	tried := s.Metas
-	for _, addr := range append(slices.Clone(tried), s.metaServers(ctx, a)...) {
-		text, err := understood(a.RemoteCommand(ctx, addr, command, args...))
+	for i, addr := range servers {
+		one, stop := ctx, func() {}
+		if i < len(servers)-1 {
+			one, stop = context.WithTimeout(ctx, s.Timeout/3)
+		}
+		text, err := understood(a.RemoteCommand(one, addr, command, args...))
+		stop()
 		var refused *remoteError
 		if err == nil || errors.As(err, &refused) || ctx.Err() != nil {
 			return text, err
@@ -236,6 +242,29 @@ func (s *Session) metaCommand(ctx context.Context, a *admin.Admin, command strin
 		last = err
 	}
 	return "", last
+}
+
+// metasByUse lists the meta servers, the leader first.
+func (s *Session) metasByUse(ctx context.Context, a *admin.Admin) []string {
+	var servers []string
+	add := func(addr string) {
+		if addr = strings.TrimSpace(addr); addr != "" && !slices.Contains(servers, addr) {
+			servers = append(servers, addr)
+		}
+	}
+	facts, err := a.ClusterInfo(ctx)
+	if err == nil {
+		add(facts.Get("primary_meta_server"))
+	}
+	for _, addr := range s.Metas {
+		add(addr)
+	}
+	if err == nil {
+		for _, addr := range strings.Split(facts.Get("meta_servers"), ",") {
+			add(addr)
+		}
+	}
+	return servers
 }
 
 // metaText shows the answer of a meta command: rows where it is a table with a

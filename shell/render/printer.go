@@ -1,6 +1,7 @@
 package render
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"regexp"
@@ -177,6 +178,8 @@ func (p *Printer) Text(value any) string {
 		return p.Quote(v)
 	case string:
 		return SafeText(v)
+	case json.RawMessage:
+		return SafeText(string(v))
 	case []string:
 		return SafeText(strings.Join(v, ","))
 	case time.Time:
