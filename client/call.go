@@ -87,7 +87,9 @@ type call struct {
 
 	mu     sync.Mutex
 	state  callState
-	maybe  bool // a try may have taken effect
+	maybe  bool   // a try may have taken effect
+	silent uint32 // the attempt whose server has fallen silent
+	asking bool   // for routing, on account of that
 	hedged bool
 	kind   backoffKind
 	// frame is the whole request; header and sequence number are set per try.
@@ -313,13 +315,11 @@ func (c *call) OnLost(attempt uint32, sent bool, err error) {
 // retryLocked plans another try, or gives up. It unlocks.
 func (c *call) retryLocked(kind backoffKind, err error, now wheel.Time) {
 	c.lastErr = err
-	policy := &c.t.c.cfg.retry
 	if c.t.c.closed.Load() {
 		c.failLocked(ErrClosed)
 		return
 	}
-	barred := c.maybe && (c.op.once || policy.NoRepeatAfterUnknown)
-	if barred || c.op.single || (policy.MaxAttempts > 0 && int(c.attempts) >= policy.MaxAttempts) {
+	if !c.repeatableLocked(c.maybe) {
 		c.failLocked(err)
 		return
 	}
@@ -340,6 +340,43 @@ func (c *call) retryLocked(kind backoffKind, err error, now wheel.Time) {
 		return
 	}
 	c.mu.Unlock()
+}
+
+// repeatableLocked reports whether the call may be tried again; maybe says that a
+// try may have taken effect.
+func (c *call) repeatableLocked(maybe bool) bool {
+	policy := &c.t.c.cfg.retry
+	barred := maybe && (c.op.once || policy.NoRepeatAfterUnknown)
+	return !barred && !c.op.single && (policy.MaxAttempts == 0 || int(c.attempts) < policy.MaxAttempts)
+}
+
+// OnSilent takes that the server of a try says nothing. If the partition has
+// another leader by now, the call goes there without waiting for the connection to
+// be given up; one that must not run twice keeps waiting for its answer.
+func (c *call) OnSilent(attempt uint32) {
+	c.mu.Lock()
+	if c.state != stateSent || c.primary.conn == nil || c.primary.attempt != attempt || !c.repeatableLocked(c.maybe || c.op.write) {
+		c.mu.Unlock()
+		return
+	}
+	c.silent = attempt
+	if !c.movedLocked() && !c.asking {
+		c.asking = c.t.route.Refresh(c.t.route.Current(), c)
+	}
+	if c.movedLocked() {
+		c.abandonLocked()
+		return
+	}
+	c.mu.Unlock()
+}
+
+// abandonLocked gives up the try under way and tries again. It unlocks.
+func (c *call) abandonLocked() {
+	sent := c.primary.conn.Forget(c.primary.seq)
+	c.primary.conn = nil
+	c.lastCode = code.OK
+	c.maybe = c.maybe || (sent && c.op.write)
+	c.retryLocked(backoffConnect, conn.ErrSilent, c.t.c.wheel.Now())
 }
 
 func (c *call) pause(kind backoffKind) time.Duration {
@@ -367,6 +404,7 @@ func (c *call) movedLocked() bool {
 // OnRoute takes the end of a routing refresh.
 func (c *call) OnRoute(err error) {
 	c.mu.Lock()
+	c.asking = false
 	now := c.t.c.wheel.Now()
 	switch c.state {
 	case stateRouting:
@@ -379,6 +417,11 @@ func (c *call) OnRoute(err error) {
 		}
 		if err == nil && c.kind != backoffBusy && c.movedLocked() {
 			c.dispatchLocked(now)
+			return
+		}
+	case stateSent:
+		if err == nil && c.primary.conn != nil && c.primary.attempt == c.silent && c.movedLocked() {
+			c.abandonLocked()
 			return
 		}
 	}

@@ -306,6 +306,41 @@ func TestVanishedServerIsNoticed(t *testing.T) {
 	promptly(t, start, 2*time.Second)
 }
 
+// While a server says nothing, calls go to the leader that took its place, without
+// waiting until its connection is given up. A call that must not run twice waits
+// for its own answer.
+func TestSilentServerIsLeft(t *testing.T) {
+	c, tab := setup(t, client.WithKeepalive(50*time.Millisecond, time.Hour))
+	ctx := background(t)
+	require.NoError(t, tab.Set(ctx, b("h"), b("s"), b("v")))
+	for p := range 8 {
+		c.SetLeader("temp", p, 0)
+	}
+	require.NoError(t, tab.Set(ctx, b("h"), b("s"), b("v")))
+	old := c.Node(0)
+	old.Pause()
+	set := tab.SetAsync(ctx, b("h"), b("s"), b("w"))
+	incr := tab.IncrAsync(ctx, b("h"), b("n"), 1)
+	for p := range 8 {
+		c.SetLeader("temp", p, 1)
+	}
+	_, err := set.Wait(ctx)
+	require.NoError(t, err)
+	v, err := tab.Get(ctx, b("h"), b("s"))
+	require.NoError(t, err)
+	require.Equal(t, "w", string(v))
+	select {
+	case <-incr.Done():
+		require.Fail(t, "an increment was given up or repeated")
+	default:
+	}
+	require.Zero(t, c.Count("INCR"), "the server has not looked at it yet")
+	old.Resume()
+	n, err := incr.Wait(ctx)
+	require.NoError(t, err, "refused by a server that does not lead any more, so it goes elsewhere")
+	require.EqualValues(t, 1, n)
+}
+
 // A slow call on a living server is not taken for a vanished server.
 func TestSlowCallIsNotADeadServer(t *testing.T) {
 	c, tab := setup(t, client.WithKeepalive(30*time.Millisecond, 60*time.Millisecond))

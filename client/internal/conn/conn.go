@@ -42,6 +42,11 @@ type Sink interface {
 	OnLost(attempt uint32, sent bool, err error)
 }
 
+// Doubter is a Sink that is also told, each checkEvery, that the server has not
+// said anything for a while though the request waits. It may Forget the request.
+// Called like the others, and perhaps when the outcome is already known.
+type Doubter interface{ OnSilent(attempt uint32) }
+
 const (
 	readBuffer = 64 << 10
 	// keepBuffer is the largest buffer kept for reuse after a burst.
@@ -322,6 +327,24 @@ func (c *Conn) Wake(now wheel.Time) {
 		c.node.pool.wheel.Arm(&c.timer, now+wheel.Time(checkEvery))
 	}
 	c.mu.Unlock()
+	for _, e := range c.doubtful(now) {
+		if d, ok := e.sink.(Doubter); ok {
+			d.OnSilent(e.attempt)
+		}
+	}
+}
+
+// doubtful gives the requests that wait while the server is silent for longer than
+// three fifths of what it takes to be asked: 300 ms by default, the least time in
+// which another server may have been elected in its place.
+func (c *Conn) doubtful(now wheel.Time) []entry {
+	read := wheel.Time(c.lastRead.Load())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil || c.pending.n == 0 || now-max(c.busySince, read) <= wheel.Time(c.node.pool.opts.PingAfter*3/5) {
+		return nil
+	}
+	return c.pending.all()
 }
 
 // check judges by traffic: any bytes from the server prove it alive. Without

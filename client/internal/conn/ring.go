@@ -57,14 +57,20 @@ func (r *ring) take(seq int32) (entry, bool) {
 	return e, true
 }
 
-// drain empties the ring.
-func (r *ring) drain() []entry {
+// all gives a copy of the entries.
+func (r *ring) all() []entry {
 	all := make([]entry, 0, r.n)
 	for _, e := range r.slots {
 		if e.sink != nil {
 			all = append(all, e)
 		}
 	}
+	return all
+}
+
+// drain empties the ring.
+func (r *ring) drain() []entry {
+	all := r.all()
 	r.slots, r.n = nil, 0
 	return all
 }
