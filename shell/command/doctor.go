@@ -313,12 +313,13 @@ func (d *checkup) checkStuck(ctx context.Context) {
 	}
 	const shown = 5
 	for i, p := range stuck {
+		name := fmt.Sprintf("%d.%d", p.Partition.Table, p.Partition.Index)
 		if i == shown {
 			d.find(critical, "cluster", "more partitions have no leader", fmt.Sprintf("%d in all", len(stuck)), "ddd_diagnose")
 			return
 		}
-		d.find(critical, "partition "+p.Partition.String(), "it has no leader: it neither reads nor writes", p.Reason,
-			"bring the nodes back; if they are lost for good: partition recover "+p.Partition.String()+" --dry-run")
+		d.find(critical, "partition "+name, "it has no leader: it neither reads nor writes", p.Reason,
+			"bring the nodes back; if they are lost for good: partition recover "+name+" --dry-run")
 	}
 }
 
