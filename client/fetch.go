@@ -50,8 +50,8 @@ func (s *Scanner) fetch() {
 	s.open()
 }
 
-func (s *Scanner) newOp(spec *opSpec) *op[wire.Rows] {
-	o := newOp(s.t, spec, key.Hash(s.hashKey, nil), decodeRows)
+func (s *Scanner) newOp(spec *opSpec) *op[*arrival] {
+	o := newOp(s.t, spec, key.Hash(s.hashKey, nil), s.decode)
 	if !s.ordered {
 		p := s.segments[s.at.segment].Partition
 		o.c.fixed, o.c.hash = p, uint64(p)
@@ -59,15 +59,77 @@ func (s *Scanner) newOp(spec *opSpec) *op[wire.Rows] {
 	return o
 }
 
-func decodeRows(c *call, body []byte) (wire.Rows, error) {
-	rows, err := wire.DecodeRows(append([]byte(nil), body...))
+// arrival is a page as it comes in.
+type arrival struct {
+	wire.Rows
+	rows []Row  // without what does not belong
+	last []byte // key of the last record sent, if there was one
+
+	g       *segment
+	ordered bool
+	after   []byte // records up to this key were delivered
+	hash    hashMemo
+	bad     error
+}
+
+// decode reads a page in one pass. Its rows are parts of one copy of the body.
+func (s *Scanner) decode(c *call, body []byte) (*arrival, error) {
+	a := &arrival{g: &s.segments[s.at.segment], ordered: s.ordered, after: s.at.after}
+	var err error
+	a.Rows, err = wire.DecodeRows(append([]byte(nil), body...), a)
+	if err == nil {
+		err = a.bad
+	}
 	if err != nil {
-		return rows, c.badDecode(err)
+		return nil, c.badDecode(err)
 	}
-	if rows.Status != 0 && rows.Status != statusIncomplete {
-		return rows, c.badStatus(rows.Status)
+	if a.Status != 0 && a.Status != statusIncomplete {
+		return nil, c.badStatus(a.Status)
 	}
-	return rows, nil
+	return a, nil
+}
+
+// Expect implements wire.RowSink.
+func (a *arrival) Expect(n int) { a.rows = make([]Row, 0, n) }
+
+// Add implements wire.RowSink. It splits the key, and drops what does not belong:
+// records of another partition, left over from a split, and anything not behind
+// the last key.
+func (a *arrival) Add(r wire.Row) {
+	a.last = r.Key
+	hashKey, sortKey, err := key.Decode(r.Key)
+	if err != nil {
+		a.bad = err
+		return
+	}
+	if a.after != nil && bytes.Compare(r.Key, a.after) <= 0 {
+		return
+	}
+	a.after = r.Key
+	if !a.ordered && key.PartitionIndex(a.hash.of(hashKey, sortKey), a.g.Count) != a.g.Partition {
+		return
+	}
+	row := Row{HashKey: hashKey, SortKey: sortKey, Value: r.Value, encoded: r.Key}
+	if r.Expire != 0 {
+		row.Expires = time.Unix(key.EpochUnix+int64(r.Expire), 0)
+	}
+	a.rows = append(a.rows, row)
+}
+
+// hashMemo keeps the hash of a hash key for the records that follow under it.
+type hashMemo struct {
+	hashKey []byte
+	hash    uint64
+}
+
+func (m *hashMemo) of(hashKey, sortKey []byte) uint64 {
+	if len(hashKey) == 0 {
+		return key.Hash(nil, sortKey)
+	}
+	if !bytes.Equal(hashKey, m.hashKey) {
+		m.hashKey, m.hash = hashKey, key.Hash(hashKey, nil)
+	}
+	return m.hash
 }
 
 // open starts the scan of the segment behind the last record.
@@ -79,23 +141,23 @@ func (s *Scanner) open() {
 	}
 	o := s.newOp(&opOpenScan)
 	o.c.frame = wire.AppendRequest(o.into(), rpcGetScanner, req)
-	o.startInner(context.Background(), func(rows wire.Rows, err error) {
+	o.startInner(context.Background(), func(got *arrival, err error) {
 		if err != nil {
 			s.failed(err)
 			return
 		}
-		s.arrived(&o.c, rows)
+		s.arrived(&o.c, got)
 	})
 }
 
 func (s *Scanner) goOn() {
 	o := s.newOp(&opNextScan)
 	o.c.frame = wire.AppendScan(o.into(), s.at.context)
-	o.startInner(context.Background(), func(rows wire.Rows, err error) {
+	o.startInner(context.Background(), func(got *arrival, err error) {
 		s.at.context = 0
 		switch {
 		case err == nil:
-			s.arrived(&o.c, rows)
+			s.arrived(&o.c, got)
 		case errors.Is(err, ErrClosed):
 			s.failed(err)
 		default:
@@ -155,19 +217,15 @@ func (s *Scanner) pageSize() int {
 }
 
 // arrived takes a page from the server.
-func (s *Scanner) arrived(c *call, got wire.Rows) {
-	rows, err := s.convert(got.Rows)
-	if err != nil {
-		s.failed(c.badDecode(err))
-		return
-	}
-	if len(got.Rows) > 0 {
-		s.at.after = clone(got.Rows[len(got.Rows)-1].Key)
+func (s *Scanner) arrived(c *call, got *arrival) {
+	rows := got.rows
+	if got.last != nil {
+		s.at.after = clone(got.last)
 	}
 	s.at.context = max(got.Context, 0)
 	// Out of time, the server gives what it has and no context.
 	cut := got.Status == statusIncomplete
-	if cut && len(got.Rows) == 0 {
+	if cut && got.last == nil {
 		s.failed(c.badStatus(got.Status))
 		return
 	}
@@ -193,33 +251,6 @@ func (s *Scanner) arrived(c *call, got wire.Rows) {
 		s.turnLocked()
 	}
 	s.serve()
-}
-
-// convert splits the keys, and drops what does not belong: records of another
-// partition, left over from a split, and anything not behind the last key.
-func (s *Scanner) convert(in []wire.Row) ([]Row, error) {
-	rows := make([]Row, 0, len(in))
-	after := s.at.after
-	g := &s.segments[s.at.segment]
-	for _, r := range in {
-		hashKey, sortKey, err := key.Decode(r.Key)
-		if err != nil {
-			return nil, err
-		}
-		if after != nil && bytes.Compare(r.Key, after) <= 0 {
-			continue
-		}
-		after = r.Key
-		if !s.ordered && key.PartitionIndex(key.Hash(hashKey, sortKey), g.Count) != g.Partition {
-			continue
-		}
-		row := Row{HashKey: hashKey, SortKey: sortKey, Value: r.Value, encoded: r.Key}
-		if r.Expire != 0 {
-			row.Expires = time.Unix(key.EpochUnix+int64(r.Expire), 0)
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
 }
 
 // failed reports an error to those who wait. The scan stays where it is.

@@ -176,22 +176,22 @@ func (t *Table) sendMultiGet(ctx context.Context, spec *opSpec, req *rrdb.MultiG
 
 // decodeRecords copies the body once, for all records together.
 func decodeRecords(c *call, body []byte) (Records, error) {
-	rows, err := wire.DecodeRows(append([]byte(nil), body...))
+	var sink recordSink
+	rows, err := wire.DecodeRows(append([]byte(nil), body...), &sink)
 	if err != nil {
 		return Records{}, c.badDecode(err)
 	}
 	if rows.Status != 0 && rows.Status != statusIncomplete {
 		return Records{}, c.badStatus(rows.Status)
 	}
-	out := Records{Complete: rows.Status == 0}
-	if len(rows.Rows) > 0 {
-		out.Records = make([]Record, len(rows.Rows))
-	}
-	for i, r := range rows.Rows {
-		out.Records[i] = Record{SortKey: r.Key, Value: r.Value}
-	}
-	return out, nil
+	return Records{Records: sink, Complete: rows.Status == 0}, nil
 }
+
+type recordSink []Record
+
+func (s *recordSink) Expect(n int) { *s = make([]Record, 0, n) }
+
+func (s *recordSink) Add(r wire.Row) { *s = append(*s, Record{SortKey: r.Key, Value: r.Value}) }
 
 // MultiSet writes several records of a hash key in one atomic step. Of equal sort
 // keys the last one counts.

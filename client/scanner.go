@@ -314,10 +314,8 @@ func (s *Scanner) takeLocked(limit int) []Row {
 	rows := s.rows[:n:n]
 	s.rows = s.rows[n:]
 	g := &s.segments[s.current]
-	for i := range rows {
-		if !s.ordered {
-			g.Seen[g.part(&rows[i])] = rows[i].encoded
-		}
+	if !s.ordered {
+		g.see(rows)
 	}
 	g.After = rows[n-1].encoded
 	if len(s.rows) == 0 && s.endsSeg {
@@ -327,9 +325,19 @@ func (s *Scanner) takeLocked(limit int) []Row {
 	return rows
 }
 
-// part says which of the partitions to come a record belongs to.
-func (g *segment) part(r *Row) int {
-	return int(key.Hash(r.HashKey, r.SortKey) % (seenParts * uint64(g.Count)) / uint64(g.Count))
+// see notes the last record of each of the partitions to come.
+func (g *segment) see(rows []Row) {
+	var seen [seenParts]bool
+	var memo hashMemo
+	left := seenParts
+	for i := len(rows) - 1; i >= 0 && left > 0; i-- {
+		r := &rows[i]
+		part := memo.of(r.HashKey, r.SortKey) % (seenParts * uint64(g.Count)) / uint64(g.Count)
+		if !seen[part] {
+			seen[part], g.Seen[part] = true, r.encoded
+			left--
+		}
+	}
 }
 
 // detach lets go of the pages that the kept keys are part of.

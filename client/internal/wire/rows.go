@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // Row is one record of a range reply. Slices alias what was decoded.
 type Row struct {
@@ -8,11 +11,18 @@ type Row struct {
 	Expire     uint32 // seconds since 2016; 0 = never, or not asked for
 }
 
-// Rows is the reply to MULTI_GET, GET_SCANNER and SCAN.
+// Rows is the reply to MULTI_GET, GET_SCANNER and SCAN, but for its records.
 type Rows struct {
 	Status  int32
-	Rows    []Row
 	Context int64 // of a scanner; > 0 = live, otherwise finished
+}
+
+// RowSink takes the records of a reply in their order.
+type RowSink interface {
+	// Expect announces the number of records to come, which the reply is long enough
+	// to hold.
+	Expect(n int)
+	Add(r Row)
 }
 
 const typeList = 15
@@ -20,15 +30,16 @@ const typeList = 15
 // minRow is the least a row takes on the wire: two empty blobs and a STOP.
 const minRow = 7 + 7 + 1
 
-// DecodeRows reads a range reply; its rows alias body.
-func DecodeRows(body []byte) (out Rows, err error) {
+// DecodeRows reads a range reply and gives its records, which alias body, to the
+// sink. After an error what the sink got is worth nothing.
+func DecodeRows(body []byte, to RowSink) (out Rows, err error) {
 	f := fieldsOf(body)
 	for f.next() {
 		switch {
 		case f.id == 1 && f.typ == typeI32:
 			out.Status = f.i32()
 		case f.id == 2 && f.typ == typeList:
-			out.Rows = f.rows()
+			f.rows(to)
 		case f.id == 3 && f.typ == typeI64:
 			out.Context = int64(f.u64())
 		default:
@@ -41,22 +52,55 @@ func DecodeRows(body []byte) (out Rows, err error) {
 	return out, nil
 }
 
-func (f *fields) rows() []Row {
+func (f *fields) rows(to RowSink) {
 	elem, n := f.u8(), int(f.i32())
 	if n == 0 || f.bad {
-		return nil
+		return
 	}
 	if elem != typeStruct || n < 0 || n > len(f.b)/minRow {
 		f.bad = true
-		return nil
+		return
 	}
-	rows := make([]Row, n)
-	for i := range rows {
-		if rows[i] = f.row(); f.bad {
-			return nil
+	to.Expect(n)
+	for range n {
+		r, rest := plainRow(f.b)
+		if rest != nil {
+			f.b = rest
+		} else if r = f.row(); f.bad {
+			return
 		}
+		to.Add(r)
 	}
-	return rows
+}
+
+// plainRow reads a row as servers write it: key, value, nothing else or the
+// expiry. It gives no rest for any other, which row then reads: field by field a
+// row takes twice as long, see BenchmarkDecodeRows.
+func plainRow(b []byte) (r Row, rest []byte) {
+	const head = 7 // type, id, length
+	if len(b) < minRow || b[0] != typeStruct || b[1] != 0 || b[2] != 1 {
+		return r, nil
+	}
+	n := uint64(binary.BigEndian.Uint32(b[3:]))
+	if n > uint64(len(b)-minRow) {
+		return r, nil
+	}
+	r.Key, b = b[head:head+n:head+n], b[head+n:]
+	if b[0] != typeStruct || b[1] != 0 || b[2] != 2 {
+		return Row{}, nil
+	}
+	n = uint64(binary.BigEndian.Uint32(b[3:]))
+	if n >= uint64(len(b)-head) {
+		return Row{}, nil
+	}
+	r.Value, b = b[head:head+n:head+n], b[head+n:]
+	if b[0] == typeI32 && len(b) > head && b[1] == 0 && b[2] == 3 {
+		r.Expire, b = binary.BigEndian.Uint32(b[3:]), b[head:]
+	}
+	if b[0] != stop {
+		return Row{}, nil
+	}
+	return r, b[1:]
 }
 
 func (f *fields) row() (r Row) {

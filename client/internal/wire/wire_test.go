@@ -82,14 +82,16 @@ func TestReplies(t *testing.T) {
 	require.EqualValues(t, -1, n)
 
 	e := int32(-1)
+	var sink rowList
 	rows, err := DecodeRows(reply(&rrdb.ScanResponse{Error: 7, ContextID: 5, Kvs: []*rrdb.KeyValue{
-		{Key: base.BlobOf([]byte("k")), Value: base.BlobOf([]byte("v")), ExpireTsSeconds: &e}, {Key: base.NewBlob(), Value: base.NewBlob()}}}))
+		{Key: base.BlobOf([]byte("k")), Value: base.BlobOf([]byte("v")), ExpireTsSeconds: &e}, {Key: base.NewBlob(), Value: base.NewBlob()}}}), &sink)
 	require.NoError(t, err)
 	require.EqualValues(t, 7, rows.Status)
 	require.EqualValues(t, 5, rows.Context)
-	require.Len(t, rows.Rows, 2)
-	require.Equal(t, uint32(1<<32-1), rows.Rows[0].Expire)
-	require.Equal(t, `"k"="v"`, rows.Rows[0].String())
+	require.Equal(t, 2, sink.expected)
+	require.Len(t, sink.rows, 2)
+	require.Equal(t, uint32(1<<32-1), sink.rows[0].Expire)
+	require.Equal(t, `"k"="v"`, sink.rows[0].String())
 
 	_, found, err := DecodeFound(reply(&rrdb.BatchGetResponse{Data: []*rrdb.FullData{{HashKey: base.BlobOf([]byte("h")), SortKey: base.BlobOf([]byte("s")), Value: base.BlobOf([]byte("v"))}}}))
 	require.NoError(t, err)
@@ -141,7 +143,7 @@ func TestBrokenLengths(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, n)
 	// A count of rows beyond the bytes there are.
-	_, err = DecodeRows([]byte{15, 0, 2, 12, 0x7f, 0xff, 0xff, 0xff, 0})
+	_, err = DecodeRows([]byte{15, 0, 2, 12, 0x7f, 0xff, 0xff, 0xff, 0}, new(rowList))
 	require.ErrorIs(t, err, ErrMalformed)
 }
 
@@ -185,7 +187,8 @@ func FuzzReply(f *testing.F) {
 		_, _, _ = DecodeFound(r.Body)
 		_, _ = DecodeCheck(r.Body)
 		_ = DecodeDecree(r.Body)
-		if rows, err := DecodeRows(r.Body); err == nil && len(rows.Rows) > len(r.Body) {
+		var sink rowList
+		if _, err := DecodeRows(r.Body, &sink); err == nil && sink.expected > len(r.Body) {
 			t.Fatal("more rows than bytes")
 		}
 		status, v, err := DecodeValue(r.Body)
@@ -196,4 +199,73 @@ func FuzzReply(f *testing.F) {
 			}
 		}
 	})
+}
+
+type rowList struct {
+	expected int
+	rows     []Row
+}
+
+func (l *rowList) Expect(n int) { l.expected = n }
+func (l *rowList) Add(r Row)    { l.rows = append(l.rows, r) }
+
+func rowOf(key, value string, expire *int32) []byte {
+	return frame.AppendMessage(nil, &rrdb.KeyValue{Key: base.BlobOf([]byte(key)), Value: base.BlobOf([]byte(value)), ExpireTsSeconds: expire})
+}
+
+// Rows in the usual form are read at once, others field by field.
+func TestPlainRows(t *testing.T) {
+	e := int32(7)
+	for _, b := range [][]byte{rowOf("k", "value", nil), rowOf("", "", nil), rowOf("k", "", &e), rowOf("", "v", &e)} {
+		_, rest := plainRow(append(b[:len(b):len(b)], "next"...))
+		require.Equal(t, "next", string(rest), "%x", b)
+		for n := range b { // cut short
+			_, rest := plainRow(b[:n:n])
+			require.Nil(t, rest, "%x of %x", b[:n], b)
+		}
+	}
+	value, unknown := []byte("\x0c\x00\x02\x00\x00\x00\x01v"), []byte("\x08\x00\x09\x00\x00\x00\x01")
+	key := []byte("\x0c\x00\x01\x00\x00\x00\x01k")
+	for _, parts := range [][][]byte{{value, key}, {key, value, unknown}, {unknown, key, value}} {
+		one := append(bytes.Join(parts, nil), 0)
+		_, rest := plainRow(append(one[:len(one):len(one)], make([]byte, 20)...))
+		require.Nil(t, rest)
+		var sink rowList
+		_, err := DecodeRows(append(append([]byte{15, 0, 2, 12, 0, 0, 0, 1}, one...), 0), &sink)
+		require.NoError(t, err)
+		require.Equal(t, []Row{{Key: []byte("k"), Value: []byte("v")}}, sink.rows)
+	}
+}
+
+func FuzzPlainRow(f *testing.F) {
+	e := int32(7)
+	f.Add(rowOf("key", "value", nil))
+	f.Add(rowOf("key", "value", &e))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, rest := plainRow(b)
+		if rest == nil {
+			return
+		}
+		in := fieldsOf(b)
+		want := in.row()
+		if in.bad || !bytes.Equal(want.Key, r.Key) || !bytes.Equal(want.Value, r.Value) || want.Expire != r.Expire || len(in.b) != len(rest) {
+			t.Fatalf("%x: got %v and %x, want %v and %x", b, r, rest, want, in.b)
+		}
+	})
+}
+
+func BenchmarkDecodeRows(b *testing.B) {
+	kvs := make([]*rrdb.KeyValue, 1000)
+	for i := range kvs {
+		kvs[i] = &rrdb.KeyValue{Key: base.BlobOf(make([]byte, 30)), Value: base.BlobOf(make([]byte, 128))}
+	}
+	body := reply(&rrdb.ScanResponse{Kvs: kvs})
+	var sink rowList
+	b.ReportAllocs()
+	for b.Loop() {
+		sink.rows = sink.rows[:0]
+		if _, err := DecodeRows(body, &sink); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
