@@ -63,7 +63,7 @@ func parentDir(a *arion.ReplicaAssignment, dir string) string {
 // http is the HTTP side of the node: the common paths and those of the role.
 func (s *Server) http(deps Deps) http.Handler {
 	h := obs.NewHTTP(obs.HTTPOptions{
-		Registry: deps.Registry, Ready: s.Ready, Version: version.Release, GitCommit: version.Commit(),
+		Registry: deps.Registry, Ready: s.Ready, Notes: s.host.Failed, Version: version.Release, GitCommit: version.Commit(),
 	})
 	h.Route("/replica/data_version", "data version of a table's partitions here: ?app_id=N", http.HandlerFunc(s.dataVersion))
 	return s.console.HTTP(h)

@@ -19,6 +19,8 @@ type HTTPOptions struct {
 	// Ready says why requests cannot be served yet; nil means they can. A load
 	// balancer asks it.
 	Ready func() error
+	// Notes tells, line by line, what is wrong though requests are served. May be nil.
+	Notes func() []string
 	// Health says why the process should be replaced. It must not depend on
 	// other nodes, else one failure restarts the whole cluster.
 	Health func() error
@@ -47,8 +49,8 @@ func NewHTTP(o HTTPOptions) *HTTP {
 	}
 	h.mux.HandleFunc("/{$}", h.index)
 	h.help["/"] = "this index"
-	h.Route("/healthz", "200 while the process is fit to live", verdict(o.Health))
-	h.Route("/readyz", "200 while the server can serve requests", verdict(o.Ready))
+	h.Route("/healthz", "200 while the process is fit to live", verdict(o.Health, nil))
+	h.Route("/readyz", "200 while the server can serve requests; below, what it cannot serve", verdict(o.Ready, o.Notes))
 	h.Route("/version", "version and commit", http.HandlerFunc(h.version))
 	h.Route("/recentStartTime", "when the server was started", http.HandlerFunc(h.recentStartTime))
 	if o.Registry != nil {
@@ -104,8 +106,9 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-// verdict answers 200 or 503 with the reason. A nil check is always content.
-func verdict(check func() error) http.Handler {
+// verdict answers 200, and the notes, or 503 with the reason. A nil check is always
+// content.
+func verdict(check func() error, notes func() []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if check != nil {
 			if err := check(); err != nil {
@@ -115,6 +118,11 @@ func verdict(check func() error) http.Handler {
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = fmt.Fprintln(w, "ok")
+		if notes != nil {
+			for _, note := range notes() {
+				_, _ = fmt.Fprintln(w, note)
+			}
+		}
 	})
 }
 

@@ -26,6 +26,7 @@ func TestHTTP(t *testing.T) {
 		Registry: reg, Version: "1.2.3", GitCommit: "abc",
 		Start:  time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local),
 		Ready:  func() error { return ready },
+		Notes:  func() []string { return []string{"replica 7 is damaged"} },
 		Health: func() error { return health },
 	})
 	h.Route("/meta/apps", "tables", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -47,6 +48,7 @@ func TestHTTP(t *testing.T) {
 	}
 
 	require.Equal(t, http.StatusOK, get(h, "/readyz").Code)
+	require.Equal(t, "ok\nreplica 7 is damaged\n", get(h, "/readyz").Body.String())
 	ready = errors.New("no leader yet")
 	w := get(h, "/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)

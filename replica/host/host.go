@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -154,8 +155,9 @@ func (h *Host) Poke() {
 	}
 }
 
-// Ready is nil once a meta leader has answered and every replica assigned to
-// the node is open.
+// Ready is nil once a meta leader has answered and every replica assigned to the
+// node is open, or has failed to: one damaged replica, which the metas replace
+// after a while, must not keep the others from being used.
 func (h *Host) Ready() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -164,7 +166,7 @@ func (h *Host) Ready() error {
 	}
 	waiting := 0
 	for _, s := range h.slots {
-		if s.wanted && !s.parked && s.replica == nil {
+		if s.wanted && !s.parked && s.replica == nil && s.err == nil {
 			waiting++
 		}
 	}
@@ -172,6 +174,20 @@ func (h *Host) Ready() error {
 		return fmt.Errorf("%d of %d replicas are not open", waiting, len(h.slots))
 	}
 	return nil
+}
+
+// Failed says which replicas cannot be opened, and why.
+func (h *Host) Failed() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var failed []string
+	for id, s := range h.slots {
+		if s.wanted && !s.parked && s.err != nil {
+			failed = append(failed, fmt.Sprintf("replica %d of %v: %v", s.assignment.ReplicaID, id, s.err))
+		}
+	}
+	slices.Sort(failed)
+	return failed
 }
 
 // Disk is the watch over the node's disk.
