@@ -88,6 +88,10 @@ bench-compare: setup ## run Arion beside redis-server and etcd, print a table
 bench-targets: setup ## measure the promises of docs/performance.md
 	@scripts/bench-targets.sh
 
+.PHONY: bench-pegasus
+bench-pegasus: setup ## hold gets and puts against figures of Apache Pegasus
+	@scripts/bench-targets.sh -pegasus
+
 # Flags of `make bench-scale`, such as -short or -only records.
 SCALE ?=
 

@@ -9,6 +9,8 @@
 # All servers run the whole time and only one is asked at a time. The clients are
 # equally lean: `arion bench` for Arion, test/bench/peer for the others. Redis has
 # one copy, etcd the number of members in its name, Arion the replicas in its name.
+# Each member and each replica server is a process of its own. Keys are alike, one
+# record to each; values are random, so that nobody gains by compression.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,9 +24,11 @@ CONTESTANTS=${CONTESTANTS:-redis-always redis-everysec etcd-1 etcd-3 arion-1 ari
 work=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/arion-compare.XXXXXX")
 out=${1:-$work.runs}
 pids=()
+clusters=()
 
 # Only what was started here is ended, by its number.
 cleanup() {
+  for dir in "${clusters[@]}"; do scripts/cluster.sh stop --dir "$dir" 2>/dev/null || true; done
   for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
   for pid in "${pids[@]}"; do
     for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
@@ -77,9 +81,11 @@ start_etcd() { # name port members
 }
 
 start_arion() { # name port replicas
-  background "$1" "$ARION" onebox --dir "$work/$1" --replicas "$3" --meta-port "$2" --replica-port $(($2 + 10)) \
-    --table "bench:8:$3"
-  wait_for "$1" grep -q READY "$work/$1.log"
+  ARION=$ARION scripts/cluster.sh start --dir "$work/$1" --metas 1 --replicas "$3" --meta-port "$2" \
+    --replica-port $(($2 + 10)) >"$work/$1.log" 2>&1 || { tail -n 5 "$work/$1.log" >&2; exit 1; }
+  clusters+=("$work/$1")
+  "$ARION" --meta "127.0.0.1:$2" --yes table create bench -p 8 -r "$3" >"$work/$1.log" 2>&1 ||
+    { tail -n 5 "$work/$1.log" >&2; exit 1; }
 }
 
 start() {
@@ -109,7 +115,7 @@ run() {
 
 run_arion() { # port workload size connections in-flight
   "$ARION" bench --meta "127.0.0.1:$1" --table bench --workload "$2" --value-size "$3" --connections "$4" \
-    --in-flight "$5" --records "$RECORDS" --duration "${DURATION}s" --distribution uniform --quiet --output json
+    --in-flight "$5" --records "$RECORDS" --duration "${DURATION}s" --distribution uniform --sort-keys 1 --quiet --output json
 }
 
 record() { # contestant label workload size connections in-flight
@@ -123,7 +129,7 @@ need etcd etcd-server
 need etcdctl etcd-client
 tags=$(sed -n 's/^TAGS *:= *//p' Makefile)
 if [ -z "${ARION:-}" ]; then
-  ARION=bin/arion
+  ARION=$PWD/bin/arion
   go build -trimpath -tags "$tags" -o "$ARION" ./cmd/arion
 fi
 go build -tags "$tags" -o "$work/peer" ./test/bench/peer

@@ -2,6 +2,7 @@
 # Measures the promises of docs/performance.md and prints them as a table.
 #
 # Usage: scripts/bench-targets.sh [flags of test/bench/targets, such as -rounds 5]
+#   -pegasus       instead, hold gets and puts against figures of Apache Pegasus
 #   ARION=BINARY   measure one that is built already
 set -euo pipefail
 cd "$(dirname "$0")/.."

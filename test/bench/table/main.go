@@ -19,6 +19,7 @@ type run struct {
 	PerSecond float64          `json:"operations_per_second"`
 	P50       float64          `json:"p50_us"`
 	P99       float64          `json:"p99_us"`
+	ServerCPU float64          `json:"server_cpu"` // cores; 0 = not known
 	Failed    int64            `json:"failed"`
 	Errors    map[string]int64 `json:"errors"`
 	Reads     *latency         `json:"reads"`
@@ -31,7 +32,10 @@ type latency struct {
 }
 
 // cell is all rounds of one contestant under one load.
-type cell struct{ perSecond, p50, p99, failed []float64 }
+type cell struct {
+	perSecond, p50, p99, failed []float64
+	perCall                     []float64 // the servers' CPU, in microseconds; 0 = not known
+}
 
 type table struct {
 	contestants, loads []string // in order of appearance
@@ -90,6 +94,7 @@ func (t *table) add(contestant, load string, r run) {
 	c := t.cells[at]
 	c.perSecond, c.p50, c.p99 = append(c.perSecond, r.PerSecond), append(c.p50, r.P50), append(c.p99, r.P99)
 	c.failed = append(c.failed, float64(r.Failed))
+	c.perCall = append(c.perCall, r.ServerCPU/max(1, r.PerSecond)*1e6)
 }
 
 // median is the middle value, the lower one of two.
@@ -98,8 +103,8 @@ func median(x []float64) float64 {
 	return x[(len(x)-1)/2]
 }
 
-// write prints operations per second with p50 and p99 in milliseconds, and the
-// ratio to the first contestant.
+// write prints operations per second with p50 and p99 in milliseconds, the ratio
+// to the first contestant, and the servers' CPU of a call where it is known.
 func (t *table) write(out io.Writer) error {
 	var b strings.Builder
 	b.WriteString("| load |")
@@ -126,6 +131,9 @@ func (t *table) text(contestant, load string) string {
 	text := fmt.Sprintf("%s/s, %s / %s ms", thousands(median(c.perSecond)), ms(median(c.p50)), ms(median(c.p99)))
 	if first := t.cells[[2]string{t.contestants[0], load}]; first != nil && first != c {
 		text += fmt.Sprintf(", ×%.2f", median(c.perSecond)/median(first.perSecond))
+	}
+	if cpu := median(c.perCall); cpu > 0 {
+		text += fmt.Sprintf(", CPU %.1f us", cpu)
 	}
 	if failed := slices.Max(c.failed); failed > 0 {
 		text += fmt.Sprintf(", %.0f failed", failed)

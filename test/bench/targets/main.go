@@ -3,7 +3,9 @@
 // redis-server of its own and ends them.
 //
 //	go run ./test/bench/targets -arion bin/arion -peer PEER -dir DIR
+//	go run ./test/bench/targets -arion bin/arion -dir DIR -pegasus
 //
+// The second form holds Arion against figures of Apache Pegasus, see pegasus.go.
 // scripts/bench-targets.sh builds what it needs.
 package main
 
@@ -17,21 +19,23 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/arionkv/arion/test/bench/rig"
 )
 
-// rig runs the servers and the loads.
-type rig struct {
+// lab runs the servers and the loads.
+type lab struct {
 	arion, peer, dir string
 	port, rounds     int
 	seconds          int
 	records          int
-	servers          []*exec.Cmd
+	servers          rig.Processes
 }
 
 func main() {
-	var r rig
+	var r lab
+	var pegasus bool
 	flag.StringVar(&r.arion, "arion", "bin/arion", "the arion binary")
 	flag.StringVar(&r.peer, "peer", "", "the binary of test/bench/peer")
 	flag.StringVar(&r.dir, "dir", "", "directory for data; emptied at the end by the caller")
@@ -39,16 +43,22 @@ func main() {
 	flag.IntVar(&r.rounds, "rounds", 3, "runs of each kind; medians count")
 	flag.IntVar(&r.seconds, "seconds", 3, "length of a run")
 	flag.IntVar(&r.records, "records", 100_000, "records of 128 bytes")
+	flag.BoolVar(&pegasus, "pegasus", false, "hold Arion against Apache Pegasus instead")
 	flag.Parse()
-	err := r.run()
-	r.stop()
+	r.servers.Dir = r.dir
+	run := r.run
+	if pegasus {
+		run = r.againstPegasus
+	}
+	err := run()
+	r.servers.Stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func (r *rig) run() error {
+func (r *lab) run() error {
 	if err := r.start(); err != nil {
 		return err
 	}
@@ -66,64 +76,31 @@ func (r *rig) run() error {
 			fmt.Printf("| %s | %s | failed | %v |\n", t.work, t.target, err)
 		}
 	}
-	load, _ := os.ReadFile("/proc/loadavg") // a report without it is still one
-	fmt.Printf("\nMedians of %d runs of %d s, %s, load %s\n", r.rounds, r.seconds, time.Now().UTC().Format(time.RFC3339), strings.TrimSpace(string(load)))
+	r.printTime()
 	return nil
 }
 
-func (r *rig) start() error {
-	box, err := r.launch("onebox", r.arion, "onebox", "--dir", filepath.Join(r.dir, "box"), "--meta-port", strconv.Itoa(r.port),
+// printTime ends a table.
+func (r *lab) printTime() {
+	load, _ := os.ReadFile("/proc/loadavg") // a report without it is still one
+	fmt.Printf("\nMedians of %d runs of %d s, %s, load %s\n", r.rounds, r.seconds, time.Now().UTC().Format(time.RFC3339), strings.TrimSpace(string(load)))
+}
+
+func (r *lab) start() error {
+	box, err := r.servers.Launch("onebox", nil, r.arion, "onebox", "--dir", filepath.Join(r.dir, "box"), "--meta-port", strconv.Itoa(r.port),
 		"--replica-port", strconv.Itoa(r.port+10), "--table", "one:8:1", "--table", "three:8:3", "--table", "many:256:1")
 	if err != nil {
 		return err
 	}
-	if err := awaitText(box, "READY"); err != nil {
+	if err := box.AwaitText("READY"); err != nil {
 		return err
 	}
-	redis, err := r.launch("redis", "redis-server", "--port", strconv.Itoa(r.port+50), "--bind", "127.0.0.1", "--dir", r.dir,
+	redis, err := r.servers.Launch("redis", nil, "redis-server", "--port", strconv.Itoa(r.port+50), "--bind", "127.0.0.1", "--dir", r.dir,
 		"--save", "", "--appendonly", "yes", "--appendfsync", "always")
 	if err != nil {
 		return err
 	}
-	return awaitText(redis, "Ready to accept")
-}
-
-// launch starts a server whose output goes to a file, and names the file.
-func (r *rig) launch(name, binary string, args ...string) (string, error) {
-	path := filepath.Join(r.dir, name+".log")
-	log, err := os.Create(path)
-	if err != nil {
-		return "", err
-	}
-	defer log.Close()
-	cmd := exec.Command(binary, args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		return "", err
-	}
-	r.servers = append(r.servers, cmd)
-	return path, nil
-}
-
-func awaitText(path, text string) error {
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if b, err := os.ReadFile(path); err == nil && strings.Contains(string(b), text) {
-			return nil
-		}
-	}
-	return fmt.Errorf("%s does not say %q", path, text)
-}
-
-// stop ends what was started here.
-func (r *rig) stop() {
-	for _, cmd := range r.servers {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-	}
-	for _, cmd := range r.servers {
-		kill := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
-		_ = cmd.Wait()
-		kill.Stop()
-	}
+	return redis.AwaitText("Ready to accept")
 }
 
 // figures are what is read of a run.
@@ -149,14 +126,14 @@ func (f figures) worst() figures {
 	return f
 }
 
-func (r *rig) bench(table, workload string, inFlight int, more ...string) (figures, error) {
+func (r *lab) bench(table, workload string, inFlight int, more ...string) (figures, error) {
 	args := append([]string{"bench", "--meta", fmt.Sprint("127.0.0.1:", r.port), "--table", table, "--workload", workload,
 		"--in-flight", strconv.Itoa(inFlight), "--records", strconv.Itoa(r.records), "--value-size", "128", "--sort-keys", "100",
 		"--batch", "100", "--duration", fmt.Sprint(r.seconds, "s"), "--quiet", "-o", "json"}, more...)
 	return command(r.arion, args)
 }
 
-func (r *rig) peerRun(mode, workload string, connections, inFlight int) (figures, error) {
+func (r *lab) peerRun(mode, workload string, connections, inFlight int) (figures, error) {
 	return command(r.peer, []string{"-mode", mode, "-workload", workload, "-addr", fmt.Sprint("127.0.0.1:", r.port+50),
 		"-connections", strconv.Itoa(connections), "-in-flight", strconv.Itoa(inFlight), "-records", strconv.Itoa(r.records),
 		"-value-size", "128", "-dir", r.dir, "-duration", fmt.Sprint(r.seconds, "s")})
@@ -180,7 +157,7 @@ type outcome struct {
 }
 
 // measure takes the round with the median value.
-func (r *rig) measure(t target) error {
+func (r *lab) measure(t target) error {
 	var rounds []outcome
 	for range r.rounds {
 		o, err := t.measure(r)
