@@ -8,6 +8,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/arionkv/arion/replica/engine"
@@ -17,30 +20,28 @@ import (
 
 // The floor is what remains when everything that makes a database is left out: no
 // protocol, no partitions, no leases, no metrics. What stays is a length before
-// each message, sockets, and RocksDB through the same engine package.
+// each message, sockets, and RocksDB through the same engine package: one get for
+// each frame, out of as many databases as the table has partitions, under keys of
+// the same shape, from tables in the block cache or from memtables.
 
 func runEcho(o options) (*result, error) {
 	value := payload(o.valueSize)
-	return serveFramed(o, func([]byte) []byte { return value })
+	return serveFramedEach(o, func() func([]byte) []byte { return func([]byte) []byte { return value } })
 }
 
 func runFramed(o options) (*result, error) {
-	e, done, err := loaded(o)
+	f, err := load(o)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	defer f.close()
 	return serveFramedEach(o, func() func([]byte) []byte {
 		var buf []byte
-		return func(k []byte) []byte {
-			buf, _, _ = e.Get(k, buf[:0]) // a failure is an empty value, which the client counts
+		return func(request []byte) []byte {
+			buf, _, _ = f.engines[request[0]].Get(request[1:], buf[:0]) // a failure is an empty value, which the client counts
 			return buf
 		}
 	})
-}
-
-func serveFramed(o options, answer func([]byte) []byte) (*result, error) {
-	return serveFramedEach(o, func() func([]byte) []byte { return answer })
 }
 
 // serveFramedEach answers frames on a port of its own and drives load at it.
@@ -60,7 +61,7 @@ func serveFramedEach(o options, answerer func() func([]byte) []byte) (*result, e
 		}
 	}()
 	o.addrs = []string{l.Addr().String()}
-	return runPipelines(o, func() protocol { return new(framed) })
+	return runPipelines(o, func() protocol { return &framed{o} })
 }
 
 // serveConn answers what is there before it writes.
@@ -88,17 +89,18 @@ func serveConn(nc net.Conn, answer func([]byte) []byte) {
 	}
 }
 
-// framed is the client's side.
-type framed struct{}
+// framed is the client's side. A request is a partition and an encoded key.
+type framed struct{ o options }
 
-func (framed) request(dst []byte, n int) []byte {
+func (f *framed) request(dst []byte, n int) []byte {
 	at := len(dst)
-	dst = storedKey(append(dst, 0, 0, 0, 0), n)
+	dst = append(dst, 0, 0, 0, 0, f.o.partition(n))
+	dst = f.o.storedKey(dst, n)
 	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
 	return dst
 }
 
-func (framed) reply(in *bufio.Reader) (bool, error) {
+func (f *framed) reply(in *bufio.Reader) (bool, error) {
 	head, err := in.Peek(4)
 	if err != nil {
 		return false, err
@@ -108,57 +110,124 @@ func (framed) reply(in *bufio.Reader) (bool, error) {
 	return n > 0, err
 }
 
-// storedKey is a key as partitions store it: length of the hash key, hash key.
-func storedKey(dst []byte, n int) []byte { return key(append(dst, 0, 15), n) }
+// storedKey is the key of a record as partitions store it: length of the hash key,
+// hash key, sort key.
+func (o *options) storedKey(dst []byte, n int) []byte {
+	return digits(append(digits(append(dst, "\x00\x0fuser-"...), n/o.sortKeys), "field-"...), n%o.sortKeys)
+}
 
-// loaded opens an engine that holds all records in tables.
-func loaded(o options) (e engine.Engine, done func(), err error) {
-	dir, err := os.MkdirTemp(o.dir, "floor-*")
+// digits is fmt's %010d without its cost, which the floor would be charged for.
+func digits(dst []byte, n int) []byte {
+	at := len(dst)
+	dst = append(dst, "0000000000"...)
+	for i := len(dst) - 1; i >= at; i-- {
+		dst[i], n = byte('0'+n%10), n/10
+	}
+	return dst
+}
+
+// maxPartitions is what a byte can name.
+const maxPartitions = 256
+
+// partition of a record. The hash is not the protocol's, which costs a call as
+// much as the rest of its encoding.
+func (o *options) partition(n int) byte { return byte(n / o.sortKeys % o.partitions) }
+
+// floor is databases that hold all records.
+type floor struct {
+	dir     string
+	opener  *rocks.Opener
+	engines []engine.Engine
+}
+
+func load(o options) (*floor, error) {
+	f := new(floor)
+	err := f.open(o)
+	if err == nil {
+		err = f.fill(o)
+	}
 	if err != nil {
-		return nil, nil, err
+		f.close()
+		return nil, err
 	}
-	opener, err := rocks.NewOpener(rocks.DefaultConfig())
-	if err != nil {
-		return nil, nil, err
+	return f, nil
+}
+
+func (f *floor) open(o options) (err error) {
+	if f.dir, err = os.MkdirTemp(o.dir, "floor-*"); err != nil {
+		return err
 	}
-	if e, err = opener.Open(dir+"/db", engine.Options{}); err != nil {
-		return nil, nil, err
+	if f.opener, err = rocks.NewOpener(rocks.DefaultConfig()); err != nil {
+		return err
 	}
-	done = func() {
-		_ = e.Close() // the data is thrown away
-		_ = opener.Close()
-		_ = os.RemoveAll(dir)
+	for i := range o.partitions {
+		e, err := f.opener.Open(filepath.Join(f.dir, strconv.Itoa(i)), engine.Options{})
+		if err != nil {
+			return err
+		}
+		f.engines = append(f.engines, e)
 	}
-	var b engine.Batch
-	value := payload(o.valueSize)
+	return nil
+}
+
+// fill writes what a table of random values has: they do not compress, and no two
+// are in the same place of the processor's cache.
+func (f *floor) fill(o options) error {
+	batches := make([]engine.Batch, o.partitions)
+	noise := payload(1<<20 + o.valueSize)
 	for n := range o.records {
-		b.PutHeader(storedKey(nil, n), record.Header{Index: uint64(n)}, value)
-		if b.Size() > 1<<20 || n == o.records-1 {
-			if err := e.Apply(&b); err != nil {
-				return nil, nil, errors.Join(err, e.Close())
+		p := o.partition(n)
+		b := &batches[p]
+		at := n * 31 % (len(noise) - o.valueSize)
+		b.PutHeader(o.storedKey(nil, n), record.Header{Index: uint64(n)}, noise[at:at+o.valueSize])
+		if b.Size() > 64<<10 {
+			if err := f.engines[p].Apply(b); err != nil {
+				return err
 			}
 			b.Reset()
 		}
 	}
-	return e, done, e.Flush()
+	for p, e := range f.engines {
+		if err := e.Apply(&batches[p]); err != nil {
+			return err
+		}
+		if o.memtable {
+			continue
+		}
+		if err := e.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *floor) close() {
+	for _, e := range f.engines {
+		_ = e.Close() // the data is thrown away
+	}
+	if f.opener != nil {
+		_ = f.opener.Close()
+	}
+	_ = os.RemoveAll(f.dir)
 }
 
 // runRocks is gets without a server: on as many goroutines as there are
 // connections.
 func runRocks(o options) (*result, error) {
-	e, done, err := loaded(o)
+	f, err := load(o)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	defer f.close()
 	return together(o.connections, o.duration, func(i int, t *tally, until time.Time) error {
 		rng := rand.New(rand.NewPCG(4, uint64(i)))
 		var k, v []byte
 		for now := time.Now(); now.Before(until); {
-			k = storedKey(k[:0], rng.IntN(o.records))
+			n := rng.IntN(o.records)
+			k = o.storedKey(k[:0], n)
 			var found bool
 			var err error
-			if v, found, err = e.Get(k, v[:0]); err != nil || !found {
+			if v, found, err = f.engines[o.partition(n)].Get(k, v[:0]); err != nil || !found {
 				return errors.Join(err, errors.New("record is not there"))
 			}
 			next := time.Now()
@@ -169,19 +238,19 @@ func runRocks(o options) (*result, error) {
 	})
 }
 
-// runIterate reads the whole database page by page; an operation is a page, and
-// the records are in PerSecond.
+// runIterate reads all databases page by page, on as many goroutines as there are
+// connections; an operation is a page, and the records are in PerSecond.
 func runIterate(o options) (*result, error) {
-	e, done, err := loaded(o)
+	f, err := load(o)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
-	rows := 0
-	r, err := together(1, o.duration, func(_ int, t *tally, until time.Time) error {
+	defer f.close()
+	var rows atomic.Int64
+	r, err := together(o.connections, o.duration, func(i int, t *tally, until time.Time) error {
 		var p engine.Page
-		for now := time.Now(); now.Before(until); {
-			it, err := e.NewIter(engine.IterOptions{})
+		for now := time.Now(); now.Before(until); i++ {
+			it, err := f.engines[i%len(f.engines)].NewIter(engine.IterOptions{})
 			if err != nil {
 				return err
 			}
@@ -192,7 +261,7 @@ func runIterate(o options) (*result, error) {
 				if p.Len() == 0 {
 					break
 				}
-				rows += p.Len()
+				rows.Add(int64(p.Len()))
 				next := time.Now()
 				t.add(next.Sub(now))
 				now = next
@@ -202,7 +271,7 @@ func runIterate(o options) (*result, error) {
 		return nil
 	})
 	if err == nil {
-		r.PerSecond *= float64(rows) / float64(r.Operations)
+		r.PerSecond *= float64(rows.Load()) / float64(r.Operations)
 	}
 	return r, err
 }

@@ -27,6 +27,10 @@ type options struct {
 	inFlight    int
 	duration    time.Duration
 	dir         string
+
+	// The data of the floor, shaped as a table's.
+	partitions, sortKeys int
+	memtable             bool
 }
 
 // modes by name.
@@ -52,10 +56,13 @@ func main() {
 	flag.IntVar(&o.inFlight, "in-flight", 50, "requests outstanding on all connections together")
 	flag.DurationVar(&o.duration, "duration", 5*time.Second, "length of the run")
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "directory for modes that keep data")
+	flag.IntVar(&o.partitions, "partitions", 8, "databases the floor's records are spread over")
+	flag.IntVar(&o.sortKeys, "sort-keys", 1, "the floor's records per hash key")
+	flag.BoolVar(&o.memtable, "memtable", false, "leave the floor's records in memtables, where a server has what was written lately")
 	flag.Parse()
 	o.addrs = strings.Split(addrs, ",")
 	run := modes[o.mode]
-	if run == nil || o.inFlight < o.connections || o.connections < 1 || o.records < 1 {
+	if run == nil || o.inFlight < o.connections || o.connections < 1 || o.records < 1 || o.partitions < 1 || o.partitions > maxPartitions || o.sortKeys < 1 {
 		flag.Usage()
 		os.Exit(2)
 	}

@@ -32,7 +32,7 @@ func TestRESP(t *testing.T) {
 // A load sends each record once, whatever the window.
 func TestPipelineLoads(t *testing.T) {
 	for _, connections := range []int{1, 3} {
-		o := options{workload: "load", records: 1000, valueSize: 8, connections: connections, inFlight: 16}
+		o := options{workload: "load", records: 1000, valueSize: 8, connections: connections, inFlight: 16, partitions: 1, sortKeys: 1}
 		r, err := runEcho(o)
 		require.NoError(t, err)
 		require.Equal(t, int64(1000), r.Operations)
@@ -58,13 +58,16 @@ func TestPipelineReportsABrokenServer(t *testing.T) {
 }
 
 func TestFloor(t *testing.T) {
-	o := options{workload: "get", records: 500, valueSize: 64, connections: 2, inFlight: 8, duration: 50 * time.Millisecond, dir: t.TempDir()}
-	for _, run := range []func(options) (*result, error){runFramed, runRocks, runIterate, runSync} {
-		r, err := run(o)
-		require.NoError(t, err)
-		require.Positive(t, r.Operations)
-		require.Zero(t, r.Failed)
+	o := options{workload: "get", records: 500, valueSize: 64, connections: 2, inFlight: 8, duration: 50 * time.Millisecond, dir: t.TempDir(), partitions: 3, sortKeys: 10}
+	for _, o.memtable = range []bool{false, true} {
+		for _, run := range []func(options) (*result, error){runFramed, runRocks, runIterate, runSync} {
+			r, err := run(o)
+			require.NoError(t, err)
+			require.Positive(t, r.Operations)
+			require.Zero(t, r.Failed)
+		}
 	}
+	require.Equal(t, "\x00\x0fuser-0000000042field-0000000007", string(o.storedKey(nil, 427)))
 }
 
 // etcd's frames: five bytes, then the message.
