@@ -41,6 +41,21 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
+// sizedReply knows its size, as the replies to range reads do.
+type sizedReply struct{ *rrdb.ReadResponse }
+
+func (s sizedReply) EncodedSize() int { return s.Value.Len() + 128 }
+
+// BenchmarkPage is a page of a scanner without storage.
+func BenchmarkPage(b *testing.B) {
+	page := sizedReply{&rrdb.ReadResponse{Value: &base.Blob{Data: make([]byte, 170_000)}}}
+	r := newRig(b, func(o *Options) {
+		o.Mux = NewMux()
+		o.Mux.Handle(frame.RPCGet, func(q *Request) { q.Reply(page) })
+	})
+	benchmarkPipelined(b, r.addr, 1)
+}
+
 func benchmarkPipelined(b *testing.B, addr string, window int) {
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {

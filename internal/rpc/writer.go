@@ -74,6 +74,7 @@ func appendReply(dst []byte, h *frame.Header, result code.Code, m frame.Message)
 			out = frame.AppendReply(dst, h, code.Unknown.String(), nil)
 		}
 	}()
+	dst = makeRoom(dst, m)
 	return frame.AppendReply(dst, h, result.String(), m), nil
 }
 
@@ -155,6 +156,7 @@ func (c *conn) sentLocked(err error) {
 	n := len(c.sending)
 	c.srv.budget.add(int64(-n))
 	if cap(c.sending) > maxIdleOut {
+		putLargeOut(c.sending)
 		c.sending = nil
 	} else {
 		c.sending = c.sending[:0]
