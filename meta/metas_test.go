@@ -197,7 +197,9 @@ func TestRecover(t *testing.T) {
 	require.NotNil(t, state.Table(id))
 	require.Len(t, state.LiveMetas(), 1)
 	for _, n := range c.nodes {
-		require.Eventually(t, func() bool { return n.lookup(func() bool { return n.version == int64(state.Version) && len(n.held) > 0 }) },
+		require.Eventually(t, func() bool {
+			return n.lookup(func() bool { return n.version == int64(state.Version) && len(n.held) > 0 })
+		},
 			patience, 10*time.Millisecond)
 	}
 	got, _ := c.create(alone, "u", 2, 3, true)
@@ -223,6 +225,8 @@ func TestRecover(t *testing.T) {
 	// Through a restart, when the joined ones may outvote it.
 	c.stop(alone, c.metas[alone])
 	c.start(alone)
-	require.Eventually(t, func() bool { return c.metas[alone].Ready() == nil && len(c.metas[alone].group.State().LiveMetas()) == 3 },
+	require.Eventually(t, func() bool {
+		return c.metas[alone].Ready() == nil && len(c.metas[alone].group.State().LiveMetas()) == 3
+	},
 		patience, 10*time.Millisecond)
 }

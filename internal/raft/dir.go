@@ -64,7 +64,8 @@ func readSettings(dir string) (settings, bool, error) {
 	}
 	switch {
 	case s.Format > settingsFormat:
-		return settings{}, false, fmt.Errorf("%s has format %d, this build knows up to %d", settingsFile, s.Format, settingsFormat)
+		return settings{}, false, fmt.Errorf("%s has format %d, this build knows up to %d: start the node with the newer release",
+			filepath.Join(dir, settingsFile), s.Format, settingsFormat)
 	case s.Format < 1 || s.LogShards < 1 || !s.LogStore.valid():
 		return settings{}, false, fmt.Errorf("%s makes no sense: %s", settingsFile, raw)
 	}

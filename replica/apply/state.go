@@ -67,7 +67,7 @@ func Load(r Reader) (State, error) {
 		return State{}, fmt.Errorf("load partition state %x: %w", stored, engine.ErrCorruption)
 	}
 	if value[0] < 1 || value[0] > Format {
-		return State{}, fmt.Errorf("load partition state: %w %d, this binary reads up to %d", ErrFormat, value[0], Format)
+		return State{}, fmt.Errorf("load partition state: %w %d, this build knows up to %d: start the node with the newer release", ErrFormat, value[0], Format)
 	}
 	st := State{AppliedIndex: h.Index, ClockMS: h.WriteTimeMS, Format: value[0]}
 	if st.Format >= 2 {

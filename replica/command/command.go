@@ -160,7 +160,7 @@ func Decode(b []byte) (Entry, error) {
 		return Entry{}, fmt.Errorf("%w: empty", ErrCorrupt)
 	}
 	if b[0] < 1 || b[0] > Version {
-		return Entry{}, fmt.Errorf("%w: %d, this binary reads up to %d", ErrVersion, b[0], Version)
+		return Entry{}, fmt.Errorf("%w: %d, this build knows up to %d: start the node with the newer release", ErrVersion, b[0], Version)
 	}
 	if len(b) <= headerLen {
 		return Entry{}, fmt.Errorf("%w: %d bytes, no op", ErrCorrupt, len(b))

@@ -47,7 +47,8 @@ func Load(dir string) (Record, error) {
 		return Record{}, fmt.Errorf("%s in %s is damaged: %w", recordFile, dir, err)
 	}
 	if r.Format != recordFormat {
-		return Record{}, fmt.Errorf("%s in %s has format %d, this build reads %d", recordFile, dir, r.Format, recordFormat)
+		return Record{}, fmt.Errorf("%s has format %d, this build knows %d: start the node with the release that wrote it",
+			filepath.Join(dir, recordFile), r.Format, recordFormat)
 	}
 	return Record{Began: time.UnixMilli(r.BeganUnixMS), Finished: time.UnixMilli(r.FinishedUnixMS)}, nil
 }

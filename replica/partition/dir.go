@@ -103,8 +103,12 @@ func readIdentity(dir string) (identity, error) {
 	if err := json.Unmarshal(raw, &id); err != nil {
 		return identity{}, fmt.Errorf("%s is damaged: %w", identityFile, err)
 	}
-	if id.Format < 1 || id.Format > identityFormat {
-		return identity{}, fmt.Errorf("%s has format %d, this build knows up to %d", identityFile, id.Format, identityFormat)
+	switch {
+	case id.Format > identityFormat:
+		return identity{}, fmt.Errorf("%s has format %d, this build knows up to %d: start the node with the newer release",
+			filepath.Join(dir, identityFile), id.Format, identityFormat)
+	case id.Format < 1:
+		return identity{}, fmt.Errorf("%s has format %d, the first one is 1", filepath.Join(dir, identityFile), id.Format)
 	}
 	return id, nil
 }

@@ -35,6 +35,10 @@ func (e envelope) append(dst []byte) []byte {
 
 // openEnvelope splits a log entry. The command aliases b.
 func openEnvelope(b []byte) (envelope, []byte, error) {
+	if len(b) >= envelopeLen && b[0] > envelopeVersion {
+		return envelope{}, nil, fmt.Errorf("%w: version %d, this build knows up to %d: start the node with the newer release",
+			errEnvelope, b[0], envelopeVersion)
+	}
 	if len(b) < envelopeLen || b[0] != envelopeVersion {
 		return envelope{}, nil, fmt.Errorf("%w: %d bytes, %.1x", errEnvelope, len(b), b)
 	}

@@ -142,8 +142,11 @@ func readStream(r io.Reader, dir string, stopped func() bool) error {
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return fmt.Errorf("%w: header: %w", errStream, err)
 	}
-	if string(head[:4]) != streamMagic || head[4] != streamVersion {
-		return fmt.Errorf("%w: header %x, this build reads version %d", errStream, head, streamVersion)
+	if string(head[:4]) != streamMagic || head[4] < streamVersion {
+		return fmt.Errorf("%w: header %x", errStream, head)
+	}
+	if head[4] > streamVersion {
+		return fmt.Errorf("%w: version %d, this build knows up to %d: start the node with the newer release", errStream, head[4], streamVersion)
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err

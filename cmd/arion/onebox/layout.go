@@ -45,7 +45,7 @@ func (o *Options) Recall(given Flags) error {
 		return fmt.Errorf("%s is damaged: %w", path, err)
 	}
 	if l.Format != layoutFormat {
-		return fmt.Errorf("%s has format %d, this build knows %d", path, l.Format, layoutFormat)
+		return fmt.Errorf("%s has format %d, this build knows %d: start it with the release that wrote it", path, l.Format, layoutFormat)
 	}
 	return errors.Join(
 		o.settle("--metas", given.Metas, &o.Metas, l.Metas, false),
