@@ -63,7 +63,7 @@ func TestFailoverTimes(t *testing.T) {
 		n := cluster.StartNetworked(t, cluster.ProcessOptions{Metas: 3})
 		f := newFailover(t, n)
 		for range *runsFlag {
-			f.run(n.Cut, n.Mend)
+			f.run(func(name string) error { return n.Cut(name) }, func(name string) error { return n.Mend(name) })
 		}
 		f.print()
 	})

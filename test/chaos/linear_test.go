@@ -35,28 +35,55 @@ func TestLinearizableUnderCuts(t *testing.T) {
 	c := cluster.Start(t, cluster.Options{Change: func(_ string, cfg *config.Config) {
 		cfg.Raft.SnapshotEntries, cfg.Raft.CompactionOverhead = snapshotEntries, compactionOverhead
 	}})
-	torment(t, rng, c, func(v View) []Fault { return NetworkFaults(c, v, rng) })
+	length := *timeFlag
+	if length > longForm {
+		length = max(longForm, length/4) // the other run has these faults, too
+	}
+	torment(t, rng, length, 16, c, func(v View) []Fault { return NetworkFaults(c, v, rng) }, nil)
 }
 
-// Servers are killed, paused and restarted; every server is a process.
+// Servers of both roles are killed, paused, restarted, cut off, filled up, wiped
+// and replaced; every server is a process, on a host of its own where root allows.
 func TestLinearizableUnderKills(t *testing.T) {
 	rng := newRand(t)
-	p := cluster.StartProcesses(t, cluster.ProcessOptions{Metas: 3, Env: []string{
+	n := cluster.StartHosts(t, cluster.ProcessOptions{Metas: 3, Replicas: 4, OwnDisk: []string{"replica1"}, Env: []string{
 		fmt.Sprintf("ARION_RAFT_SNAPSHOT_ENTRIES=%d", snapshotEntries),
 		fmt.Sprintf("ARION_RAFT_COMPACTION_OVERHEAD=%d", compactionOverhead),
+		fmt.Sprintf("ARION_META_REPLACE_AFTER=%v", repairDelay),
 	}})
-	torment(t, rng, p, func(v View) []Fault { return ProcessFaults(p, v, rng) })
+	torment(t, rng, *timeFlag, 80, n, func(v View) []Fault {
+		h := &hostFaults{n: n, v: v, rng: rng, want: allPartitions, long: *timeFlag >= longForm}
+		return h.list()
+	}, func() error {
+		if died := n.Died(); len(died) > 0 {
+			return fmt.Errorf("%v ended without being told", died)
+		}
+		return nil
+	})
 }
 
+const (
+	expiringPartitions = 2
+	volumePartitions   = 8
+	// longForm is from when on faults are made that take long, and told of.
+	longForm      = time.Minute
+	allPartitions = partitions + expiringPartitions + volumePartitions
+)
+
 // torment runs load and faults, and then judges: every history must have an
-// order, every partition its replicas back, and all replicas the same content.
-func torment(t *testing.T, rng *rand.Rand, s System, faults func(View) []Fault) {
+// order, no record may have gone back, every partition must have its replicas
+// back, and all replicas the same content.
+func torment(t *testing.T, rng *rand.Rand, length time.Duration, volumeWorkers int, s System, faults func(View) []Fault, check func() error) {
 	patient := connect(t, s.Metas(), append(Options(), client.WithKeepalive(time.Minute, time.Minute))...)
 	quick := connect(t, s.Metas(), Options()...)
 	table := makeTable(t, quick, "chaos", partitions)
-	expiring := makeTable(t, quick, "expiring", 2)
+	expiring := makeTable(t, quick, "expiring", expiringPartitions)
+	many := makeTable(t, quick, "volume", volumePartitions)
 	v := View{System: s, Admin: admin.New(quick)}
-	nemesis := &Nemesis{Rand: rng, Faults: faults(v)}
+	nemesis := &Nemesis{Rand: rng, Faults: faults(v), Check: check}
+	if length >= longForm {
+		nemesis.Log = t.Logf
+	}
 	// A client that clings to its connections meets leaders that were deposed.
 	seed := rng.Uint64()
 	load := NewLoad(seed, loaders, s.Metas(), table, patient.Table("chaos"))
@@ -67,33 +94,48 @@ func torment(t *testing.T, rng *rand.Rand, s System, faults func(View) []Fault) 
 		servers = append(servers, s.Addr(name))
 	}
 	load.Probe(servers, routing.ID, partitions)
+	meter := NewMeter()
+	volume := NewVolume(seed, many, volumePartitions, volumeWorkers, meter)
 
-	ctx, stop := context.WithTimeout(context.Background(), *timeFlag)
+	ctx, stop := context.WithTimeout(context.Background(), length)
 	defer stop()
 	var wg sync.WaitGroup
-	wg.Add(2)
-	go func() { defer wg.Done(); load.Run(ctx) }()
-	go func() { defer wg.Done(); Churn(ctx, seed, expiring, 4) }()
+	for _, run := range []func(){
+		func() { load.Run(ctx) }, func() { Churn(ctx, seed, expiring, 4) }, func() { volume.Run(ctx) },
+	} {
+		wg.Add(1)
+		go func() { defer wg.Done(); run() }()
+	}
 	err = nemesis.Run(ctx)
 	stop()
+	over := time.Now()
 	wg.Wait()
 	require.NoError(t, err)
 
-	well, cancel := context.WithTimeout(context.Background(), patience)
+	well, cancel := context.WithTimeout(context.Background(), healing)
 	defer cancel()
-	for _, name := range []string{"chaos", "expiring"} {
-		require.NoError(t, v.Admin.WaitReady(well, name), "partitions of %s are not well after the faults", name)
+	for err = v.Whole(well, allPartitions, copies); err != nil && well.Err() == nil; err = v.Whole(well, allPartitions, copies) {
+		time.Sleep(20 * time.Millisecond)
 	}
+	require.NoError(t, err, "not whole %v after the last fault", healing)
+	healed := time.Since(over)
 	require.NoError(t, load.Finish(well))
-	t.Logf("%d operations, %d of unknown outcome; %v", load.History.Len(), load.History.Unknown(), nemesis)
-	judge(t, load, v)
+	require.NoError(t, volume.Finish(well))
+	violations, total := volume.Violations()
+	for _, bad := range violations {
+		t.Error(bad)
+	}
+	disorders := judge(t, load, v)
+	t.Logf("%v of faults, whole again %v after the last\n%shistories: %d operations, %d of unknown outcome, %d violations\nvolume: %v; %d violations",
+		length, healed.Round(time.Millisecond), nemesis.Report(meter.Gaps()), load.History.Len(), load.History.Unknown(), disorders, volume, total)
 }
 
-func judge(t *testing.T, load *Load, v View) {
+func judge(t *testing.T, load *Load, v View) (violations int) {
 	dir, err := os.MkdirTemp("", "arion-history-")
 	require.NoError(t, err)
 	for _, violation := range load.History.Check(judgePatience, dir) {
 		t.Error(violation.Error())
+		violations++
 	}
 	if !t.Failed() {
 		os.RemoveAll(dir)
@@ -106,4 +148,5 @@ func judge(t *testing.T, load *Load, v View) {
 		return err
 	})
 	require.Positive(t, load.History.Len())
+	return violations
 }

@@ -3,10 +3,12 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"strings"
-	"syscall"
+	"sync"
 	"time"
 
 	"github.com/arionkv/arion/test/cluster"
@@ -23,14 +25,22 @@ type Fault struct {
 type Nemesis struct {
 	Rand   *rand.Rand
 	Faults []Fault
-	Log    func(format string, args ...any)
+	Log    func(format string, args ...any) // nil: silent
+	// Check is asked between faults, nil: never. Its error ends the run.
+	Check func() error
 
-	done map[string]int
+	mu   sync.Mutex
+	done []strike
+}
+
+// strike is a fault that was in force from begin to end.
+type strike struct {
+	name       string
+	begin, end time.Time
 }
 
 // Run torments until ctx ends. The last fault is put right before it returns.
 func (n *Nemesis) Run(ctx context.Context) error {
-	n.done = map[string]int{}
 	total := 0
 	for _, f := range n.Faults {
 		total += f.Weight
@@ -42,8 +52,7 @@ func (n *Nemesis) Run(ctx context.Context) error {
 			if pick -= f.Weight; pick >= 0 {
 				continue
 			}
-			n.done[f.Name]++
-			if err := f.Run(ctx); err != nil && ctx.Err() == nil {
+			if err := n.strike(ctx, f); err != nil {
 				return fmt.Errorf("%s: %w", f.Name, err)
 			}
 			break
@@ -52,14 +61,74 @@ func (n *Nemesis) Run(ctx context.Context) error {
 	return nil
 }
 
-// String counts what was done.
-func (n *Nemesis) String() string {
-	var parts []string
-	for name, times := range n.done {
-		parts = append(parts, fmt.Sprintf("%d × %s", times, name))
+func (n *Nemesis) strike(ctx context.Context, f Fault) error {
+	begin := time.Now()
+	err := f.Run(ctx)
+	n.mu.Lock()
+	n.done = append(n.done, strike{f.Name, begin, time.Now()})
+	n.mu.Unlock()
+	if n.Log != nil {
+		n.Log("%s %s, %v", begin.Format("15:04:05.000"), f.Name, time.Since(begin).Round(time.Millisecond))
 	}
-	sort.Strings(parts)
-	return strings.Join(parts, ", ")
+	if err == nil && n.Check != nil {
+		err = n.Check()
+	}
+	return err
+}
+
+// blame finds the fault during which most of a gap passed; a fault is still felt
+// until the next one.
+func (n *Nemesis) blame(g Gap) string {
+	most, name := time.Duration(0), "no fault"
+	for i, s := range n.done {
+		end := g.End
+		if i+1 < len(n.done) {
+			end = n.done[i+1].begin
+		}
+		if felt := minTime(end, g.End).Sub(maxTime(s.begin, g.Begin)); felt > most {
+			most, name = felt, s.name
+		}
+	}
+	return name
+}
+
+func minTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// listed is how many gaps are shown.
+const listed = 10
+
+// Report lists the faults with their counts and durations, and for how long a
+// partition took no writes meanwhile. Call it after Run.
+func (n *Nemesis) Report(gaps []Gap) string {
+	times, forced, without := map[string]int{}, map[string]time.Duration{}, map[string]time.Duration{}
+	for _, s := range n.done {
+		times[s.name]++
+		forced[s.name] = max(forced[s.name], s.end.Sub(s.begin))
+	}
+	var b strings.Builder
+	for i, g := range gaps {
+		without[n.blame(g)] = max(without[n.blame(g)], g.length())
+		if i < listed {
+			fmt.Fprintf(&b, "  %v, %s\n", g, n.blame(g))
+		}
+	}
+	b.WriteString("  times  fault                          longest in force  longest without a write\n")
+	for _, name := range slices.Sorted(maps.Keys(times)) {
+		fmt.Fprintf(&b, "  %5d  %-30s %13d ms %20d ms\n", times[name], name, forced[name].Milliseconds(), without[name].Milliseconds())
+	}
+	return b.String()
 }
 
 // pause waits a random time, or until ctx ends.
@@ -92,63 +161,6 @@ func (v View) transfer(r *rand.Rand) func(context.Context) error {
 			}
 		}
 		return nil
-	}
-}
-
-// ProcessFaults are what can be done to real processes.
-func ProcessFaults(p *cluster.Processes, v View, r *rand.Rand) []Fault {
-	signal := func(name string, s syscall.Signal) error { return p.Signal(name, s) }
-	paused := func(ctx context.Context, name string) error {
-		if err := signal(name, syscall.SIGSTOP); err != nil {
-			return err
-		}
-		pause(ctx, r, 100*time.Millisecond, 3*time.Second)
-		return signal(name, syscall.SIGCONT)
-	}
-	return []Fault{
-		{"kill replica server", 4, func(ctx context.Context) error {
-			name := v.victim(ctx, r)
-			if err := p.Kill(name); err != nil {
-				return err
-			}
-			pause(ctx, r, 10*time.Millisecond, 2500*time.Millisecond)
-			return p.Restart(name)
-		}},
-		{"pause replica server", 4, func(ctx context.Context) error { return paused(ctx, v.victim(ctx, r)) }},
-		{"pause two replica servers", 1, func(ctx context.Context) error {
-			name := v.victim(ctx, r)
-			other := p.Replicas()[r.IntN(len(p.Replicas()))]
-			if err := signal(name, syscall.SIGSTOP); err != nil {
-				return err
-			}
-			err := paused(ctx, other)
-			if other == name {
-				return err
-			}
-			if err2 := signal(name, syscall.SIGCONT); err == nil {
-				err = err2
-			}
-			return err
-		}},
-		{"restart replica server", 1, func(ctx context.Context) error { return p.Restart(v.victim(ctx, r)) }},
-		{"kill meta", 1, func(ctx context.Context) error {
-			name := p.MetaNames()[r.IntN(len(p.MetaNames()))]
-			if err := p.Kill(name); err != nil {
-				return err
-			}
-			pause(ctx, r, 10*time.Millisecond, time.Second)
-			return p.Restart(name)
-		}},
-		{"pause meta", 1, func(ctx context.Context) error {
-			return paused(ctx, p.MetaNames()[r.IntN(len(p.MetaNames()))])
-		}},
-		{"move leaders", 2, v.transfer(r)},
-		{"kill everything", 1, func(ctx context.Context) error {
-			if err := p.Kill(append(append([]string(nil), p.Replicas()...), p.MetaNames()...)...); err != nil {
-				return err
-			}
-			return p.StartAll()
-		}},
 	}
 }
 

@@ -35,6 +35,9 @@ type ProcessOptions struct {
 	Binary string
 	// Env are settings for all servers, ARION_SECTION_KEY=value.
 	Env []string
+	// OwnDisk are servers that get a small disk of their own where root allows;
+	// of StartHosts and StartNetworked only.
+	OwnDisk []string
 }
 
 // smallDisk lets tests run where production would refuse writes.
@@ -110,7 +113,9 @@ func StartProcesses(t testing.TB, o ProcessOptions) *Processes {
 		p.addrs[p.replicas[i]] = address(first + o.Metas + i)
 	}
 	t.Cleanup(func() {
-		p.keepLogs()
+		if t.Failed() {
+			keepLogs(t, p.Dir)
+		}
 		_, _ = p.script("stop")
 	})
 	p.must("start", "--metas", strconv.Itoa(o.Metas), "--replicas", strconv.Itoa(o.Replicas),
@@ -119,21 +124,18 @@ func StartProcesses(t testing.TB, o ProcessOptions) *Processes {
 }
 
 // keepLogs copies the logs of a failed test to where they outlive it.
-func (p *Processes) keepLogs() {
-	if !p.t.Failed() {
-		return
-	}
+func keepLogs(t testing.TB, dir string) {
 	keep, err := os.MkdirTemp("", "arion-failed-")
 	if err != nil {
 		return
 	}
-	logs, _ := filepath.Glob(filepath.Join(p.Dir, "*.log"))
+	logs, _ := filepath.Glob(filepath.Join(dir, "*.log"))
 	for _, path := range logs {
 		if content, err := os.ReadFile(path); err == nil {
 			_ = os.WriteFile(filepath.Join(keep, filepath.Base(path)), content, 0o644)
 		}
 	}
-	p.t.Logf("server logs are kept in %s", keep)
+	t.Logf("server logs are kept in %s", keep)
 }
 
 func (p *Processes) script(args ...string) (string, error) {
