@@ -25,12 +25,12 @@ func (r *Reader) GetMany(v View, keys [][]byte, reply *GetReply, answer func(i i
 		}
 		s.picks = append(s.picks, i)
 	}
-	left, chunk := s.picks, firstChunk
+	left, chunk := s.picks, r.pace.first()
 	for len(left) > 0 {
 		n := min(chunk, len(left))
 		r.getChunk(v, s, keys, left[:n], reply, answer)
 		left = left[n:]
-		chunk = nextChunk(chunk, s.page.Bytes())
+		chunk = r.pace.next(n, s.page.Bytes())
 	}
 }
 

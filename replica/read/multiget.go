@@ -85,7 +85,7 @@ func multiGetInterval(req *rrdb.MultiGetRequest, sortKeys filter) interval {
 func (r *Reader) multiGetPoints(v View, req *rrdb.MultiGetRequest, resp *RangeReply) (bool, error) {
 	hashKey := req.HashKey.Bytes()
 	l := lookup{
-		src: v.Engine, now: v.NowSec, timer: r.timer(v.Limits.Time), n: len(req.SortKeys),
+		src: v.Engine, pace: &r.pace, now: v.NowSec, timer: r.timer(v.Limits.Time), n: len(req.SortKeys),
 		encode: func(dst []byte, i int) []byte { return key.Append(dst, hashKey, req.SortKeys[i].Bytes()) },
 	}
 	maxRows, maxBytes := limitOf(v.Limits.Rows, req.MaxKvCount), limitOf(v.Limits.Bytes, req.MaxKvSize)
@@ -133,7 +133,7 @@ func validBatchGet(req *rrdb.BatchGetRequest) bool {
 
 func (r *Reader) batchGet(v View, req *rrdb.BatchGetRequest, resp *rrdb.BatchGetResponse) (bool, error) {
 	l := lookup{
-		src: v.Engine, now: v.NowSec, timer: r.timer(v.Limits.Time), n: len(req.Keys),
+		src: v.Engine, pace: &r.pace, now: v.NowSec, timer: r.timer(v.Limits.Time), n: len(req.Keys),
 		encode: func(dst []byte, i int) []byte {
 			return key.Append(dst, req.Keys[i].HashKey.Bytes(), req.Keys[i].SortKey.Bytes())
 		},

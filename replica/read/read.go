@@ -127,6 +127,8 @@ type Reader struct {
 	Contexts *Contexts
 	// Clock measures time limits; nil means time.Now.
 	Clock func() time.Time
+
+	pace pace
 }
 
 // GetReply is the reply to a get with its parts, for reuse. The zero GetReply is
