@@ -10,8 +10,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -23,25 +25,25 @@ import (
 func main() {
 	var r runner
 	var out, only string
-	var drawOnly, short bool
+	var drawOnly bool
 	flag.StringVar(&r.arion, "arion", "bin/arion", "the arion binary")
 	flag.StringVar(&r.dir, "dir", "", "directory for data; removed at the end by the caller")
 	flag.IntVar(&r.port, "port", 29500, "first of ten ports")
 	flag.StringVar(&out, "out", "docs", "where scale.md and scale/ go")
-	flag.StringVar(&only, "only", "", "steps to take, separated by commas; empty = all")
+	flag.StringVar(&only, "only", "", "steps to take again, separated by commas; the others stay as they are; empty = all")
 	flag.DurationVar(&r.budget, "budget", 15*time.Minute, "points that would begin later are left out")
-	flag.BoolVar(&short, "short", false, "a minute of tiny sizes, to see that it works")
+	flag.BoolVar(&r.short, "short", false, "a minute of tiny sizes, to see that it works")
 	flag.BoolVar(&drawOnly, "draw", false, "draw from scale/results.json, measure nothing")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, &r, out, only, short, drawOnly); err != nil {
+	if err := run(ctx, &r, out, only, drawOnly); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, r *runner, out, only string, short, drawOnly bool) error {
+func run(ctx context.Context, r *runner, out, only string, drawOnly bool) error {
 	path := filepath.Join(out, "scale", "results.json")
 	if drawOnly {
 		res, err := readResults(path)
@@ -51,7 +53,7 @@ func run(ctx context.Context, r *runner, out, only string, short, drawOnly bool)
 		return draw(res, out)
 	}
 	r.size = full
-	if short {
+	if r.short {
 		r.size = tiny
 	}
 	steps := stepsOf(r.size)
@@ -65,11 +67,28 @@ func run(ctx context.Context, r *runner, out, only string, short, drawOnly bool)
 	if err != nil {
 		return err
 	}
-	res.Short = short
+	if only != "" {
+		if res, err = merged(path, res); err != nil {
+			return err
+		}
+	}
 	if err := res.save(path); err != nil {
 		return err
 	}
 	return draw(res, out)
+}
+
+// merged puts new steps among those that are kept, if there are any.
+func merged(path string, newer *results) (*results, error) {
+	kept, err := readResults(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newer, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	kept.update(newer)
+	return kept, nil
 }
 
 // choose picks steps by name.

@@ -215,7 +215,7 @@ func draw(res *results, out string) error {
 		if s == nil {
 			continue
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", sec.title, sec.text)
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s\n\n", sec.title, sec.text, s.when())
 		for _, p := range sec.pictures {
 			if err := os.WriteFile(filepath.Join(dir, p.file+".svg"), []byte(p.chart(s).svg()), 0o644); err != nil {
 				return err
@@ -240,25 +240,29 @@ func (p *picture) chart(s *stepResult) chart {
 
 func head(res *results) string {
 	e := res.Environment
-	kind := ""
-	if res.Short {
-		kind = "\n**A short run of tiny sizes, to show that the program works: not for quoting.**\n"
-	}
 	return fmt.Sprintf(`# Scale
 
 What more of something costs: throughput, latency, processor time and memory while
 one thing grows and all else stays. Written by `+"`make bench-scale`"+`; the figures are in
 [scale/results.json](scale/results.json), and `+"`go run ./test/bench/scale -draw`"+` draws
 them again. How to read such figures is in [performance.md](performance.md).
-%s
-%d processors (%s), Linux %s, %s, load %s, %s, %.0f s long. A sync
-of 4 KB takes %.0f us there, a round trip on loopback %.0f us. Servers and load
+
+%d processors (%s), Linux %s, %s. A sync of 4 KB takes %.0f us there, a round trip on loopback %.0f us. Servers and load
 generator share the machine; each server is a process of its own. Every point is a
 fresh cluster. Unless the point says otherwise: 8 partitions, 1 replica, 100,000
 records of 128 bytes, 512 calls in flight, each write synced, and `+"`node.memory`"+` 1 GB.
 "CPU" is the processor time of all replica servers for each call. "Memory" is the
 most that the largest replica server had resident, and its share of the budget.
-`, kind, e.Processors, e.CPU, e.Kernel, e.Client, e.Load, res.Taken.Format(time.RFC3339), res.Seconds, e.SyncP50, e.Loopback)
+`, e.Processors, e.CPU, e.Kernel, e.Client, e.SyncP50, e.Loopback)
+}
+
+// when says at what time and on how busy a machine a step was taken.
+func (s *stepResult) when() string {
+	text := fmt.Sprintf("Taken %s, load average %s before it.", s.Taken.Format(time.RFC3339), s.Load)
+	if s.Short {
+		text += " **A short run of tiny sizes, to show that the program works: not for quoting.**"
+	}
+	return text
 }
 
 // writeTable writes a row for each point and a column for each run; or, of a step

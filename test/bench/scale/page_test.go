@@ -13,9 +13,9 @@ import (
 
 // taken makes results of every point of a size, as if all had been measured.
 func taken(s size) *results {
-	res := &results{Taken: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Environment: bench.Environment{Processors: 2, CPU: "test"}}
+	res := &results{Environment: bench.Environment{Processors: 2, CPU: "test"}}
 	for _, st := range stepsOf(s) {
-		sr := stepResult{Name: st.name}
+		sr := stepResult{Name: st.name, Taken: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Load: "0.5"}
 		for _, p := range st.points {
 			pr := pointResult{Label: p.label, X: p.x, Series: p.series, Records: p.records, ValueSize: p.valueSize, Budget: p.memory, PeakMemory: p.memory / 4}
 			pr.Runs = append(pr.Runs, runResult{Name: "load", Operations: int64(p.records), PerSecond: 50_000, P99: 900, Course: []int64{1, 2, 3}})
@@ -60,7 +60,7 @@ func TestDrawAgain(t *testing.T) {
 
 func TestTroubleIsTold(t *testing.T) {
 	res := taken(tiny)
-	res.Short = true
+	res.step("records").Short = true
 	p := &res.step("records").Points[0]
 	p.Runs[0].Operations, p.Runs[1].Failed, p.Error = 10, 3, "replica1 has ended:\npanic"
 	res.step("values").Points[0].Runs = nil
@@ -71,6 +71,26 @@ func TestTroubleIsTold(t *testing.T) {
 	for _, want := range []string{"not for quoting", "**3 failed**", "**replica1 has ended: panic**; 10 records written", "| 16 B | – | – | – |"} {
 		require.Contains(t, string(page), want)
 	}
+}
+
+// Steps that are taken again replace the old ones, and the others stay.
+func TestSomeStepsAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "scale", "results.json")
+	again := &results{Steps: []stepResult{{Name: "values", Load: "9"}}}
+	res, err := merged(path, again)
+	require.NoError(t, err)
+	require.Equal(t, again, res)
+
+	require.NoError(t, taken(tiny).save(path))
+	res, err = merged(path, again)
+	require.NoError(t, err)
+	require.Len(t, res.Steps, len(stepsOf(tiny)))
+	require.Equal(t, "9", res.step("values").Load)
+	require.Equal(t, "0.5", res.step("records").Load)
+
+	require.NoError(t, os.WriteFile(path, []byte("{"), 0o600))
+	_, err = merged(path, again)
+	require.ErrorContains(t, err, "results.json")
 }
 
 func TestChoose(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/arionkv/arion/cmd/arion/bench"
 )
 
-// results are all figures of one run of this program. Latencies are in
+// results are all figures of this program. Latencies are in
 // microseconds, sizes in bytes.
 type results struct {
 	Taken   time.Time `json:"taken"`
@@ -23,6 +23,9 @@ type results struct {
 
 type stepResult struct {
 	Name   string        `json:"name"`
+	Taken  time.Time     `json:"taken"`
+	Load   string        `json:"load_average"` // before it
+	Short  bool          `json:"short,omitempty"`
 	Points []pointResult `json:"points"`
 }
 
@@ -102,6 +105,18 @@ func (r *results) step(name string) *stepResult {
 		}
 	}
 	return nil
+}
+
+// update takes over the steps of a newer run.
+func (r *results) update(newer *results) {
+	r.Environment = newer.Environment
+	for _, s := range newer.Steps {
+		if old := r.step(s.Name); old != nil {
+			*old = s
+		} else {
+			r.Steps = append(r.Steps, s)
+		}
+	}
 }
 
 func (r *results) save(path string) error {

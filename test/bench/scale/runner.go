@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/arionkv/arion/cmd/arion/bench"
@@ -19,6 +20,7 @@ type runner struct {
 	port       int
 	budget     time.Duration
 	size       size
+	short      bool
 	begin      time.Time
 
 	environment *bench.Environment // of the first run
@@ -28,12 +30,12 @@ type runner struct {
 // are worth having.
 func (r *runner) measure(ctx context.Context, steps []step) (*results, error) {
 	r.begin = time.Now()
-	res, total, done := &results{Taken: r.begin.UTC()}, 0, 0
+	res, total, done := new(results), 0, 0
 	for _, s := range steps {
 		total += len(s.points)
 	}
 	for _, s := range steps {
-		sr := stepResult{Name: s.name}
+		sr := stepResult{Name: s.name, Taken: time.Now().UTC(), Load: loadAverage(), Short: r.short}
 		for _, p := range s.points {
 			done++
 			r.say("%d of %d: %s %s", done, total, s.name, p.label)
@@ -44,7 +46,6 @@ func (r *runner) measure(ctx context.Context, steps []step) (*results, error) {
 		}
 		res.Steps = append(res.Steps, sr)
 	}
-	res.Seconds = time.Since(r.begin).Seconds()
 	if r.environment == nil {
 		return nil, errors.New("no point could be measured, see above")
 	}
@@ -55,6 +56,13 @@ func (r *runner) measure(ctx context.Context, steps []step) (*results, error) {
 
 func (r *runner) say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%5.0f s  %s\n", time.Since(r.begin).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// loadAverage tells how busy the machine is; a result without it is still one.
+func loadAverage() string {
+	b, _ := os.ReadFile("/proc/loadavg")
+	first, _, _ := strings.Cut(string(b), " ")
+	return first
 }
 
 var errBudget = errors.New("left out: the time was up")

@@ -63,7 +63,7 @@ var full = size{
 	table:      100_000,
 	volume:     128 * mb,
 	clients:    []int{1, 10, 100, 500, 2000},
-	cached:     []int{32_000, 128_000, 512_000, 1_024_000},
+	cached:     []int{32_000, 256_000, 1_024_000},
 	calls:      2000,
 	maxLoad:    5 * time.Minute,
 }
