@@ -3,7 +3,8 @@
 // Every request is bounded three ways: rows examined, bytes returned and time.
 // Rows come in pages, one crossing into the engine each, sized by what the
 // request can still use; values are not copied where only headers matter.
-// Responses own their memory: they alias neither pages nor request buffers.
+// Responses own their memory and alias neither pages nor request buffers, but for
+// GetReply and RangeReply, which say what they need.
 //
 // An error returned beside a response means that the engine failed. The
 // response says so to the client; the error is for the log and the metrics.
