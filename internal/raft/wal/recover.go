@@ -25,6 +25,10 @@ func Open(o Options) (*Store, error) {
 	}
 	s.stopped.Add(1)
 	go s.keep()
+	if o.SyncInterval > 0 {
+		s.stopped.Add(1)
+		go s.syncOften()
+	}
 	return s, nil
 }
 

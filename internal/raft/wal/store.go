@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -20,6 +21,11 @@ type Options struct {
 	Dir string
 	// MustExist refuses an empty directory: there was a log.
 	MustExist bool
+	// SyncInterval, if not 0, lets entries be acknowledged once they are written
+	// and syncs them so often: a crash of the machine may lose those younger than
+	// that, a crash of the process none. Terms, votes, members and snapshots are
+	// synced before they are acknowledged, as ever.
+	SyncInterval time.Duration
 	// OnSync is told how long each sync took; may be nil.
 	OnSync func(time.Duration)
 	Log    *logrus.Entry // may be nil
@@ -168,7 +174,7 @@ func (s *Store) GetBootstrapInfo(shard, id uint64) (b pb.Bootstrap, err error) {
 func (s *Store) SaveRaftState(updates []pb.Update, _ uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	need := uint64(0)
+	written, durable := uint64(0), uint64(0)
 	for len(updates) > 0 {
 		n, bytes := 0, 0
 		for n < len(updates) && (n == 0 || bytes < maxRecordBytes) {
@@ -178,52 +184,67 @@ func (s *Store) SaveRaftState(updates []pb.Update, _ uint64) error {
 		if err := s.reserveLocked(bytes); err != nil {
 			return err
 		}
-		sync, err := s.recordLocked(updates[:n])
+		need, err := s.recordLocked(updates[:n])
 		if err != nil {
 			return s.fail(err)
 		}
-		if sync {
-			need = s.end
+		if need != inMemory {
+			written = s.end
+		}
+		if need == onDisk {
+			durable = s.end
 		}
 		updates = updates[n:]
 	}
-	return s.syncLocked(need)
+	if written > durable {
+		return cmp.Or(s.writeLocked(written), s.syncLocked(durable))
+	}
+	return s.syncLocked(durable)
 }
 
+// need is what must have happened to an update before it is acknowledged.
+type need int
+
+const (
+	inMemory need = iota // it may be lost
+	inFile               // it must outlive the process
+	onDisk               // it must outlive the machine's crash
+)
+
 // recordLocked saves updates in one record, if there is something to be saved.
-func (s *Store) recordLocked(updates []pb.Update) (sync bool, err error) {
+func (s *Store) recordLocked(updates []pb.Update) (need, error) {
 	s.beginLocked()
+	most := inMemory
 	for i := range updates {
-		must, err := s.updateLocked(&updates[i])
+		n, err := s.updateLocked(&updates[i])
 		if err != nil {
-			return false, err
+			return 0, err
 		}
-		sync = sync || must
+		most = max(most, n)
 	}
-	if sync {
+	if most != inMemory {
 		s.endLocked()
 	} else { // nothing but dirty replicas
 		s.buf = s.buf[:s.start]
 	}
-	return sync, nil
+	return most, nil
 }
 
-// updateLocked encodes an update and reports whether it must be durable.
-func (s *Store) updateLocked(u *pb.Update) (sync bool, err error) {
+// updateLocked encodes an update and tells what it needs.
+func (s *Store) updateLocked(u *pb.Update) (n need, err error) {
 	fresh := !pb.IsEmptySnapshot(u.Snapshot)
 	if len(u.EntriesToSave) == 0 && !fresh && pb.IsEmptyState(u.State) {
-		return false, nil
+		return inMemory, nil
 	}
 	r := s.replicaLocked(key(u.ShardID, u.ReplicaID))
 	fresh = fresh && u.Snapshot.Index > r.snapIndex
-	sync = fresh || len(u.EntriesToSave) > 0
+	n = s.needOf(r, u, fresh)
 	if !pb.IsEmptyState(u.State) && u.State != r.state {
-		sync = sync || u.Term != r.state.Term || u.Vote != r.state.Vote || changesMembers(u.CommittedEntries)
 		r.state = u.State
 		s.markLocked(r)
 	}
-	if !sync {
-		return false, nil
+	if n == inMemory {
+		return n, nil
 	}
 	if fresh {
 		s.snapshotLocked(r, &u.Snapshot, flagReset)
@@ -234,15 +255,28 @@ func (s *Store) updateLocked(u *pb.Update) (sync bool, err error) {
 	if r.dirty {
 		s.stateLocked(r)
 	}
-	return true, err
+	return n, err
+}
+
+func (s *Store) needOf(r *replica, u *pb.Update, fresh bool) need {
+	voted := !pb.IsEmptyState(u.State) && (u.Term != r.state.Term || u.Vote != r.state.Vote)
+	switch {
+	case fresh || voted || changesMembers(u.CommittedEntries) || changesMembers(u.EntriesToSave):
+		return onDisk
+	case len(u.EntriesToSave) == 0:
+		return inMemory
+	case s.o.SyncInterval > 0:
+		return inFile
+	}
+	return onDisk
 }
 
 // changesMembers: the members are those of the last change committed. Forgetting
 // that it is committed would be allowed, but then an election may be held among
 // the former members.
-func changesMembers(committed []pb.Entry) bool {
-	for i := range committed {
-		if committed[i].Type == pb.ConfigChangeEntry {
+func changesMembers(entries []pb.Entry) bool {
+	for i := range entries {
+		if entries[i].Type == pb.ConfigChangeEntry {
 			return true
 		}
 	}

@@ -158,6 +158,45 @@ func (s *Store) syncLocked(pos uint64) error {
 	return s.err
 }
 
+// Sync makes durable what has been written, while others go on writing. After an
+// error the store has failed.
+func (s *Store) Sync() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil || s.synced >= s.written {
+		return s.err
+	}
+	seg, end := s.cur, s.written
+	seg.refs++
+	s.mu.Unlock()
+	err := s.syncFile(seg)
+	s.mu.Lock()
+	seg.refs--
+	if err != nil {
+		return s.fail(err)
+	}
+	s.synced = max(s.synced, end) // a change of segment may have been faster
+	s.cond.Broadcast()
+	return nil
+}
+
+// syncOften is the goroutine behind Options.SyncInterval.
+func (s *Store) syncOften() {
+	defer s.stopped.Done()
+	t := time.NewTicker(s.o.SyncInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-t.C:
+			if s.Sync() != nil {
+				return // the store has failed, whoever saves is told
+			}
+		}
+	}
+}
+
 // writeLocked returns when the log is written up to pos, durably or not.
 func (s *Store) writeLocked(pos uint64) error {
 	for s.err == nil && s.written < pos {
@@ -200,6 +239,10 @@ func (s *Store) writeOut(seg *segment, buf []byte, pos uint64, sync bool) error 
 	if !sync {
 		return nil
 	}
+	return s.syncFile(seg)
+}
+
+func (s *Store) syncFile(seg *segment) error {
 	began := time.Now()
 	if err := seg.file.Sync(); err != nil {
 		return fmt.Errorf("sync segment %x: %w", seg.seq, err)
