@@ -325,9 +325,17 @@ func TestSplitSkippedBySnapshot(t *testing.T) {
 	behind := c.nodes[(leader.number+1)%3]
 	behind.stop()
 	c.split(firstSplit)
+	lp := leader.partition(0)
+	split := lp.AppliedIndex()
 	for range 60 {
 		c.put(0, nameOf(0, 0), "2")
 	}
+	eventually(t, "a log without the split", func() bool {
+		log, err := lp.nodeHost.GetLogReader(lp.shardID)
+		require.NoError(t, err)
+		first, _ := log.GetRange()
+		return first > split
+	})
 	behind.start()
 	p := behind.open(0)
 	eventually(t, "snapshot", func() bool { return p.HashCount() == 2 })
@@ -336,9 +344,11 @@ func TestSplitSkippedBySnapshot(t *testing.T) {
 	again := firstSplit
 	again.Attempt = 2
 	c.split(again)
-	c.basesReady(3)
 	for _, n := range c.nodes {
-		require.EqualValues(t, 2, n.partition(0).Report().SplitAttempt)
+		eventually(t, "the base of the second attempt", func() bool {
+			r := n.partition(0).Report()
+			return r.SplitAttempt == 2 && r.BaseReady
+		})
 		require.NoDirExists(t, filepath.Join(n.partition(0).machine.place.dir, baseName(firstSplit)))
 	}
 }
