@@ -84,19 +84,12 @@ class Walk {
     const auto less = [this](uint32_t a, uint32_t b) { return keys_[a].compare(keys_[b]) < 0; };
     if (!std::is_sorted(order_.begin(), order_.end(), less)) std::sort(order_.begin(), order_.end(), less);
 
+    // The iterator keeps a pointer to its bound, and goes before MultiGet begins.
     const std::string upper = keys_[order_.back()].ToString() + '\0';
     const Slice upper_slice = upper;
-    rocksdb::ReadOptions o = d_->Reads();
-    o.iterate_upper_bound = &upper_slice;
-    o.prefix_same_as_start = true;
-    o.max_skippable_internal_keys = kMostDeleted;
-    o.background_purge_on_iterator_cleanup = true;
-    it_.reset(d_->db->NewIterator(o));
-    it_->Seek(keys_[order_[0]]);
-    for (size_t n = 0; n < order_.size(); n++) {
-      if (!Reach(keys_[order_[n]], n) || !Take(order_[n])) return false;
-    }
-    return true;
+    const bool found = FindAll(&upper_slice);
+    it_.reset();
+    return found;
   }
 
   arion_result Finish(arion_values** held) {
@@ -116,6 +109,20 @@ class Walk {
   static constexpr size_t kKeysPerSeek = 8;
   // Deleted records in a row that a walk puts up with.
   static constexpr uint64_t kMostDeleted = 64;
+
+  bool FindAll(const Slice* upper) {
+    rocksdb::ReadOptions o = d_->Reads();
+    o.iterate_upper_bound = upper;
+    o.prefix_same_as_start = true;
+    o.max_skippable_internal_keys = kMostDeleted;
+    o.background_purge_on_iterator_cleanup = true;
+    it_.reset(d_->db->NewIterator(o));
+    it_->Seek(keys_[order_[0]]);
+    for (size_t n = 0; n < order_.size(); n++) {
+      if (!Reach(keys_[order_[n]], n) || !Take(order_[n])) return false;
+    }
+    return true;
+  }
 
   bool OneHashKey() const {
     const auto& transform = *arion::HashKeyPrefix();
