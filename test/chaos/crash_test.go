@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -78,24 +79,23 @@ type damage struct {
 
 var damages = []damage{
 	{name: "torn tail of the raft log", do: func(t *testing.T, dir string) {
-		cut(t, newest(t, dir, "raft/host/*/logdb*/*.log"), 7)
+		path, end := segment(t, dir)
+		overwrite(t, path, end+64, []byte("ANRL and nothing more of a record"))
 	}},
-	{name: "half of the raft log", says: "lastIndex()", long: true, do: func(t *testing.T, dir string) {
-		path := newest(t, dir, "raft/host/*/logdb*/*.log")
-		cut(t, path, size(t, path)/2)
+	{name: "half of the raft log", says: logDamaged, long: true, do: func(t *testing.T, dir string) {
+		path, end := segment(t, dir)
+		require.NoError(t, os.Truncate(path, end/2))
 	}},
-	{name: "missing raft log", says: "lost its raft log", long: true, do: func(t *testing.T, dir string) {
-		require.NoError(t, os.Remove(newest(t, dir, "raft/host/*/logdb*/*.log")))
+	{name: "missing raft log", says: logDamaged, long: true, do: func(t *testing.T, dir string) {
+		path, _ := segment(t, dir)
+		require.NoError(t, os.Remove(path))
 	}},
-	{name: "flipped bits in the raft log", says: "lastIndex()", long: true, do: func(t *testing.T, dir string) {
-		path := newest(t, dir, "raft/host/*/logdb*/*.log")
-		flip(t, path, size(t, path)/3)
+	{name: "flipped bits in the raft log", says: logDamaged, do: func(t *testing.T, dir string) {
+		path, end := segment(t, dir)
+		flip(t, path, end/2)
 	}},
-	{name: "raft log without its manifest", says: "could not open manifest", long: true, do: func(t *testing.T, dir string) {
-		require.NoError(t, os.Remove(newest(t, dir, "raft/host/*/logdb*/MANIFEST-*")))
-	}},
-	{name: "raft log without CURRENT", says: "raft log in", long: true, do: func(t *testing.T, dir string) {
-		require.NoError(t, os.Remove(newest(t, dir, "raft/host/*/logdb*/CURRENT")))
+	{name: "raft log without its manifest", says: "raft log", long: true, do: func(t *testing.T, dir string) {
+		require.NoError(t, os.Remove(newest(t, dir, "raft/host/*/log/MANIFEST")))
 	}},
 	{name: "no raft directory", says: "lost its raft log", long: true, do: func(t *testing.T, dir string) {
 		require.NoError(t, os.RemoveAll(filepath.Join(dir, "raft")))
@@ -109,6 +109,36 @@ var damages = []damage{
 	{name: "no partitions", says: "lost its data directory", long: true, do: func(t *testing.T, dir string) {
 		require.NoError(t, os.RemoveAll(filepath.Join(dir, "partitions")))
 	}},
+}
+
+const logDamaged = "raft log is damaged"
+
+// segment is the file of the raft log that was written last, and the end of what
+// was written: files of the log are longer than their content.
+func segment(t *testing.T, dir string) (path string, end int64) {
+	paths, err := filepath.Glob(filepath.Join(dir, "raft/host/*/log/*.log"))
+	require.NoError(t, err)
+	sort.Strings(paths)
+	for i := len(paths) - 1; i >= 0; i-- {
+		content, err := os.ReadFile(paths[i])
+		require.NoError(t, err)
+		if end := len(bytes.TrimRight(content, "\x00")); end > segmentHeader {
+			return paths[i], int64(end)
+		}
+	}
+	t.Fatalf("no raft log in %s", dir)
+	return "", 0
+}
+
+// segmentHeader comes before the records, see internal/raft/wal.
+const segmentHeader = 4096
+
+func overwrite(t *testing.T, path string, at int64, content []byte) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer f.Close()
+	_, err = f.WriteAt(content, at)
+	require.NoError(t, err)
 }
 
 // One server is killed and its files are damaged. The cluster has everything with

@@ -60,6 +60,9 @@ func TestLinearizableUnderKills(t *testing.T) {
 		}
 		return nil
 	})
+	if *timeFlag >= longForm && !t.Failed() {
+		n.KeepLogs() // a long time without writes is worth a look
+	}
 }
 
 const (

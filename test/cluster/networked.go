@@ -87,6 +87,10 @@ func newNetworked(t testing.TB, o ProcessOptions) *Networked {
 	}
 }
 
+// KeepLogs copies the logs of the servers to where they outlive the test, and says
+// where. A failed test does that by itself.
+func (n *Networked) KeepLogs() { keepLogs(n.t, n.dir) }
+
 // CanCut reports whether servers can be cut off from each other.
 func (n *Networked) CanCut() bool { return n.bridge != "" }
 
