@@ -61,7 +61,7 @@ func (e *DamageError) Error() string {
 			b.WriteString(" " + name(id) + ",")
 		}
 	}
-	return strings.TrimSuffix(b.String(), ",") + ". " + Advice
+	return strings.TrimRight(b.String(), ",.") + ". " + Advice
 }
 
 // maxListed bounds the replicas named in a message.

@@ -24,8 +24,8 @@ const (
 	// segments of them. Beyond, the emptiest segment is emptied.
 	deadSegments = 2
 	tick         = time.Second
-	// moveBytes is how much is moved per record: it delays writers once.
-	moveBytes = 512 << 10
+	// moveShare of a segment is moved per record, 512 KB: it delays writers once.
+	moveShare = 128
 )
 
 const sparePrefix = "spare-"
@@ -389,12 +389,15 @@ func (s *Store) empty(victim *segment) error {
 	}
 }
 
+// moveBytes is how much the next record of moved entries may take.
+func (s *Store) moveBytes() int { return max(int(s.maxSegment()/moveShare), s.moveNeed) }
+
 // moveSome moves entries of one page. They are read under the mutex, up to
 // moveBytes: nobody changes the index meanwhile.
 func (s *Store) moveSome(victim *segment) (found bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.keeperRoomLocked(max(moveBytes, s.moveNeed)); err != nil {
+	if err := s.keeperRoomLocked(s.moveBytes()); err != nil {
 		return false, err
 	}
 	for _, r := range s.replicas {
@@ -416,7 +419,7 @@ func (s *Store) moveLocked(r *replica, i int) error {
 	p := r.pages[i]
 	from, to := p.first, p.next
 	s.beginLocked()
-	room := s.start + recordLen + max(moveBytes, s.moveNeed)
+	room := s.start + recordLen + s.moveBytes()
 	s.moveNeed = 0
 	var err error
 	for from < to {
