@@ -97,8 +97,8 @@ var brokenBuilds = []mutant{{
 	name: "client repeats increments",
 	edits: []edit{{
 		"client/call.go",
-		"\tbarred := c.maybe && (c.op.once || policy.NoRepeatAfterUnknown)\n",
-		"\tbarred := false && policy.NoRepeatAfterUnknown\n",
+		"\tbarred := maybe && (c.op.once || policy.NoRepeatAfterUnknown)\n",
+		"\tbarred := false && maybe && policy.NoRepeatAfterUnknown\n",
 	}},
 	test: underKills, verdict: notLinear,
 }}
