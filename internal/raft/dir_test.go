@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/arionkv/arion/internal/obs"
+	"github.com/arionkv/arion/internal/raft/wal"
 )
 
 func TestMain(m *testing.M) {
@@ -159,4 +160,52 @@ func TestOptionsAreChecked(t *testing.T) {
 			require.Error(t, err)
 		})
 	}
+}
+
+// A directory that was made with Pebble goes on with it, and what it holds stays.
+func TestPebbleDirectoryStaysPebble(t *testing.T) {
+	o := testOptions(t, t.TempDir(), freeAddress(t))
+	o.LogStore = PebbleLog
+	reopen(t, o)
+	// As builds that knew no other log wrote it.
+	require.NoError(t, os.WriteFile(filepath.Join(o.Dir, settingsFile), []byte(`{"format":1,"log_shards":1,"started":true}`), 0o644))
+	o.LogStore = ""
+	h, err := Open(o)
+	require.NoError(t, err)
+	require.Nil(t, h.wal.Load())
+	require.NoError(t, h.Close())
+	s, _, err := readSettings(o.Dir)
+	require.NoError(t, err)
+	require.Equal(t, settings{Format: 1, LogStore: PebbleLog, LogShards: 1, Started: true}, s)
+	require.Empty(t, logFiles(t, o.Dir))
+
+	current, err := filepath.Glob(filepath.Join(o.Dir, stableHostDir, "*", "logdb-0", "CURRENT"))
+	require.NoError(t, err)
+	require.Len(t, current, 1)
+	require.NoError(t, os.Remove(current[0]))
+	_, err = Open(o)
+	require.ErrorIs(t, err, wal.ErrDamaged)
+	require.ErrorContains(t, err, "CURRENT is missing")
+	require.ErrorContains(t, err, wal.Advice)
+}
+
+// The step workers of a log of our own may be as many as wanted.
+func TestStepWorkersMayChange(t *testing.T) {
+	o := testOptions(t, t.TempDir(), freeAddress(t))
+	reopen(t, o)
+	o.LogShards = 4
+	reopen(t, o)
+	o.LogShards = 2
+	reopen(t, o)
+}
+
+// A log that was there is not made anew.
+func TestMissingLogIsRefused(t *testing.T) {
+	o := testOptions(t, t.TempDir(), freeAddress(t))
+	reopen(t, o)
+	for _, f := range logFiles(t, o.Dir) {
+		require.NoError(t, os.RemoveAll(filepath.Dir(f)))
+	}
+	_, err := Open(o)
+	require.ErrorIs(t, err, wal.ErrDamaged)
 }

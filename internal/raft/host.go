@@ -117,8 +117,13 @@ func Open(o Options) (*Host, error) {
 		return nil, err
 	}
 	h.registry = newRegistry(h.book)
+	if s.LogStore == PebbleLog {
+		if err := checkPebble(o.Dir, s.Started); err != nil {
+			return nil, err
+		}
+	}
 	if err := h.start(s); err != nil {
-		return nil, err
+		return nil, pebbleError(err, s)
 	}
 	if !s.Started {
 		s.Started = true
@@ -192,12 +197,12 @@ func (h *Host) start(s settings) (err error) {
 	}
 	defer func() { // dragonboat panics on what it cannot read
 		if r := recover(); r != nil {
-			err = fmt.Errorf("raft log in %s: %v", h.o.Dir, r)
+			err = fmt.Errorf("raft log in %s: %w: %v", h.o.Dir, errGaveUp, r)
 		}
 	}()
 	nh, err := dragonboat.NewNodeHost(h.nodeHostConfig(s, t, m))
 	if err == nil && nh == nil { // it swallows its own panics
-		err = errors.New("dragonboat gave up, its last log line says why")
+		err = fmt.Errorf("%w, its last log line says why", errGaveUp)
 	}
 	if err != nil {
 		return fmt.Errorf("raft log in %s: %w", h.o.Dir, err)

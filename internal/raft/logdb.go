@@ -1,9 +1,14 @@
 package raft
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/cockroachdb/pebble"
 	"github.com/lni/dragonboat/v4/config"
 	"github.com/lni/dragonboat/v4/raftio"
 
@@ -70,4 +75,37 @@ func logDBConfig(shards int) config.LogDBConfig {
 	c.KVLevel0SlowdownWritesTrigger = 2 * logTables
 	c.KVLevel0StopWritesTrigger = 3 * logTables
 	return c
+}
+
+// checkPebble looks for damage that dragonboat and Pebble answer with a panic, or
+// not at all: without CURRENT Pebble makes a new and empty log.
+func checkPebble(dir string, started bool) error {
+	stores, err := filepath.Glob(filepath.Join(dir, stableHostDir, "*", "logdb-*"))
+	if err != nil {
+		return err
+	}
+	if len(stores) == 0 && started {
+		return pebbleDamage(dir, "there is no log, although there was one")
+	}
+	for _, s := range stores {
+		if _, err := os.Stat(filepath.Join(s, "CURRENT")); errors.Is(err, fs.ErrNotExist) && started {
+			return pebbleDamage(s, "CURRENT is missing")
+		}
+	}
+	return nil
+}
+
+func pebbleDamage(dir string, found any) error {
+	return fmt.Errorf("%w: %s: %v. %s", wal.ErrDamaged, dir, found, wal.Advice)
+}
+
+// errGaveUp: dragonboat panicked on what it found.
+var errGaveUp = errors.New("dragonboat gave up")
+
+// pebbleError says what to do about a log in Pebble that cannot be read.
+func pebbleError(err error, s settings) error {
+	if s.LogStore == PebbleLog && s.Started && (errors.Is(err, errGaveUp) || errors.Is(err, pebble.ErrCorruption)) {
+		return fmt.Errorf("%w: %w. If the disk is well and not full: %s", wal.ErrDamaged, err, wal.Advice)
+	}
+	return err
 }

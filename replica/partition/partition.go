@@ -101,8 +101,9 @@ var (
 	// ErrDataLost: the raft log knows the replica, its data is gone. It must
 	// not start under its old id again; it has to be replaced.
 	ErrDataLost = errors.New("replica lost its data directory, it must be replaced by a new one")
-	// ErrLogLost: the data is there, the raft log has never heard of the
-	// replica. It may have promised what it does not remember.
+	// ErrLogLost: the data is there, the raft log has never heard of the replica,
+	// or not of all that was applied. It may have promised what it does not
+	// remember.
 	ErrLogLost = errors.New("replica lost its raft log, it must be replaced by a new one")
 )
 
@@ -197,6 +198,9 @@ func (p *Partition) start(ctx context.Context) error {
 	if !known && (p.machine.place.id.Started || p.machine.applied.Load() > 0) {
 		return errors.Join(ErrLogLost, p.machine.Close())
 	}
+	if err := p.checkLogEnd(); err != nil {
+		return errors.Join(err, p.machine.Close())
+	}
 	if err := p.startRaft(ctx); err != nil {
 		p.o.Raft.Unsubscribe(p.shardID, p.replicaID)
 		return errors.Join(err, p.machine.Close())
@@ -213,6 +217,16 @@ func (p *Partition) start(ctx context.Context) error {
 	go func() { defer p.wg.Done(); p.proposer.run() }()
 	go func() { defer p.wg.Done(); p.reader.run() }()
 	go func() { defer p.wg.Done(); p.watch() }()
+	return nil
+}
+
+// checkLogEnd refuses a log that ends before what was applied from it: it was cut,
+// or is an old copy. dragonboat would stop the process later.
+func (p *Partition) checkLogEnd() error {
+	end, known := p.o.Raft.LogEnd(p.shardID, p.replicaID)
+	if applied := p.machine.applied.Load(); known && end < applied {
+		return fmt.Errorf("%w: the log ends with entry %d, the data has all up to %d", ErrLogLost, end, applied)
+	}
 	return nil
 }
 
