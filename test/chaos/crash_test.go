@@ -90,7 +90,7 @@ var damages = []damage{
 		path, _ := segment(t, dir)
 		require.NoError(t, os.Remove(path))
 	}},
-	{name: "flipped bits in the raft log", says: logDamaged, do: func(t *testing.T, dir string) {
+	{name: "flipped bits in the raft log", says: logDamaged, long: true, do: func(t *testing.T, dir string) {
 		path, end := segment(t, dir)
 		flip(t, path, end/2)
 	}},
@@ -146,13 +146,23 @@ func overwrite(t *testing.T, path string, at int64, content []byte) {
 func TestDamagedFiles(t *testing.T) {
 	for _, d := range damages {
 		t.Run(d.name, func(t *testing.T) {
-			if d.long && *killsFlag < 10 {
-				t.Skip("in the long form only")
+			if d.long {
+				onlyLong(t)
 			}
 			d.run(t)
 		})
 	}
 }
+
+// onlyLong skips what the short form of these tests has no time for.
+func onlyLong(t *testing.T) {
+	if *killsFlag < longKills {
+		t.Skip("in the long form only")
+	}
+}
+
+// longKills is what make chaos asks for.
+const longKills = 10
 
 func (d damage) run(t *testing.T) {
 	p := cluster.StartProcesses(t, cluster.ProcessOptions{})

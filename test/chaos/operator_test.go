@@ -25,7 +25,7 @@ func runArion(t *testing.T, args ...string) (string, error) {
 // docs/operations.md says brings the third back to work with all tables and data,
 // and then others beside it.
 func TestMetasRecovered(t *testing.T) {
-	newRand(t)
+	onlyLong(t)
 	p := cluster.StartProcesses(t, cluster.ProcessOptions{Metas: 3})
 	c := connect(t, p.Metas())
 	ledger := NewLedger(makeTable(t, c, "kept", partitions), 8)
@@ -104,7 +104,7 @@ func (v View) command(name, want string, args ...string) error {
 // TestTwoOfThreeLost: the partitions refuse writes with a code that says so, the
 // shell names the remedy, and the remedy of docs/operations.md works.
 func TestTwoOfThreeLost(t *testing.T) {
-	newRand(t)
+	onlyLong(t)
 	p := cluster.StartProcesses(t, cluster.ProcessOptions{})
 	c := connect(t, p.Metas())
 	table := makeTable(t, c, "third", partitions)
