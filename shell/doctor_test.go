@@ -61,6 +61,7 @@ func TestDoctorFinds(t *testing.T) {
 		{"forgotten drain", func(st *stage, w *world) {
 			w.commands["node.drain-status"] = st.cluster.Node(1).Addr() + "  relieved  leaders=0  replicas=8  copies=0  stuck=0  relieved"
 		}, []string{"note: node <2>: it is out of service", "relieved, left: 8 replicas", "node resume <2>"}, 0},
+		{"stuck partition", func(_ *stage, w *world) { w.stuck = "no replica is alive" }, []string{"critical: partition 1.3: it has no leader", "no replica is alive", "partition recover 1.3 --dry-run"}, command.ExitFailed},
 		{"silent node", func(st *stage, _ *world) {
 			st.cluster.Script(fakekv.Match{RPC: "RPC_ARION_STATUS", Node: st.cluster.Node(1)}, 0, fakekv.Action{Error: "ERR_BUSY"})
 		}, []string{"warning: node <2>: it does not tell about itself", "remote_command -l <2> server-stat"}, 0},
@@ -92,7 +93,7 @@ func nextCommandsExist(t *testing.T, text string) {
 		for _, part := range strings.Split(next, ";") {
 			words := strings.Fields(part)
 			switch words[0] {
-			case "look", "raise", "start", "data", "arion":
+			case "look", "raise", "start", "data", "arion", "bring", "if":
 				continue
 			}
 			require.NotEmpty(t, command.Name(words), "the advice %q is no command", part)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -184,6 +185,40 @@ func TestPromptInATerminal(t *testing.T) {
 	x.line("warehouse", "succeed")
 	x.types("exit\r")
 	x.ends(0)
+}
+
+// Random bytes as keys and values: what get prints is pasted back as it stands, and
+// nothing of it reaches the terminal as a control.
+func TestRandomBytesPastedInATerminal(t *testing.T) {
+	cluster := fakekv.Start(t, fakekv.Options{})
+	cluster.CreateTable("temp", 8)
+	x := openTerminal(t, cluster)
+	seed := uint64(time.Now().UnixNano())
+	t.Log("seed", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for i := range 8 {
+		hashKey, value := bytesUpTo(random, 20), bytesUpTo(random, 60)
+		cluster.Put("temp", hashKey, []byte("s"), value)
+		key, want := string(render.AppendQuoted(nil, hashKey)), string(render.AppendQuoted(nil, value))
+		x.types("\x1b[200~get " + key + " s\x1b[201~\r")
+		x.waits(want + "\r\n")
+		copied := fmt.Sprintf("copy%d", i)
+		x.types("\x1b[200~set " + copied + " s " + want + "\x1b[201~\r")
+		x.waits("OK")
+		got, found := cluster.Value("temp", []byte(copied), []byte("s"))
+		require.True(t, found)
+		require.Equal(t, value, got)
+	}
+	x.types("exit\r")
+	x.ends(0)
+}
+
+func bytesUpTo(random *rand.Rand, most int) []byte {
+	b := make([]byte, 1+random.IntN(most))
+	for i := range b {
+		b[i] = byte(random.UintN(256))
+	}
+	return b
 }
 
 // ends waits for the shell to leave.

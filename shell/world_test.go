@@ -27,6 +27,7 @@ type world struct {
 	looks    map[string]int64             // how often a node was asked about itself; its boot as well, as if restarted each time
 	skew     time.Duration                // of every clock
 	free     int64                        // MB on every disk
+	stuck    string                       // why partition 1.3 has no leader
 }
 
 const quietMetrics = `process_open_fds 98
@@ -65,7 +66,7 @@ func newWorld(cluster *fakekv.Cluster) *world {
 	}
 	answers := map[string]func(*fakekv.Node, []byte) frame.Message{
 		"RPC_CLI_CLI_CALL": w.command, "RPC_ARION_STATUS": w.nodeStatus, "RPC_QUERY_DISK_INFO": w.disks,
-		"RPC_DETECT_HOTKEY": w.hotkey,
+		"RPC_DETECT_HOTKEY": w.hotkey, "DDD_DIAGNOSE": w.diagnose,
 	}
 	for rpc, f := range answers {
 		cluster.Script(fakekv.Match{RPC: rpc}, 0, fakekv.Action{Answer: f})
@@ -81,8 +82,6 @@ func newWorld(cluster *fakekv.Cluster) *world {
 		"PROPOSE_BALANCER":            &admin.ConfigurationBalancerResponse{Err: ok()},
 		"GET_ATOMIC_IDEMPOTENT":       &admin.ConfigurationGetAtomicIdempotentResponse{Err: ok(), AtomicIdempotent: true},
 		"SET_ATOMIC_IDEMPOTENT":       &admin.ConfigurationSetAtomicIdempotentResponse{Err: ok()},
-		"DDD_DIAGNOSE": &admin.DddDiagnoseResponse{Err: ok(), Partitions: []*admin.DddPartitionInfo{{
-			Config: &admin.PartitionConfiguration{Pid: &base.Gpid{AppID: 1, PartitionIndex: 3}, Primary: &base.RPCAddress{}}, Reason: "no replica is alive"}}},
 	} {
 		cluster.Script(fakekv.Match{RPC: rpc}, 0, fakekv.Action{Reply: reply})
 	}
@@ -153,6 +152,17 @@ func (w *world) disks(*fakekv.Node, []byte) frame.Message {
 		HoldingPrimaryReplicas:   map[int32][]*base.Gpid{1: {{AppID: 1, PartitionIndex: 0}}},
 		HoldingSecondaryReplicas: map[int32][]*base.Gpid{1: {{AppID: 1, PartitionIndex: 1}, {AppID: 1, PartitionIndex: 2}}},
 	}}}
+}
+
+func (w *world) diagnose(*fakekv.Node, []byte) frame.Message {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	reply := &admin.DddDiagnoseResponse{Err: ok(), Partitions: []*admin.DddPartitionInfo{}}
+	if w.stuck != "" {
+		reply.Partitions = append(reply.Partitions, &admin.DddPartitionInfo{
+			Config: &admin.PartitionConfiguration{Pid: &base.Gpid{AppID: 1, PartitionIndex: 3}, Primary: &base.RPCAddress{}}, Reason: w.stuck})
+	}
+	return reply
 }
 
 func (w *world) hotkey(_ *fakekv.Node, args []byte) frame.Message {

@@ -27,6 +27,9 @@ func newBench() *cobra.Command {
 			"  arion bench --meta 127.0.0.1:34601 --table temp --workload ycsb-a --rate 10000 --in-flight 1000",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := fromRoot(cmd, "meta", "table", "output", "quiet"); err != nil {
+				return err
+			}
 			o.Metas = splitList(metas)
 			if err := o.Validate(); err != nil {
 				return usageError{err}
@@ -65,6 +68,20 @@ func newBench() *cobra.Command {
 	f.BoolVarP(&quiet, "quiet", "q", false, "no progress lines")
 	f.StringVarP(&format, "output", "o", "table", "table or json")
 	return cmd
+}
+
+// fromRoot takes flags that were given before the name of the command.
+func fromRoot(cmd *cobra.Command, names ...string) error {
+	for _, name := range names {
+		given := cmd.Root().Flags().Lookup(name)
+		if given == nil || !given.Changed || cmd.Flags().Changed(name) {
+			continue
+		}
+		if err := cmd.Flags().Set(name, given.Value.String()); err != nil {
+			return usageError{err}
+		}
+	}
+	return nil
 }
 
 func runBench(o bench.Options, format string) error {

@@ -20,6 +20,8 @@ var absent = map[string]string{
 	"add-compaction-operation": "envs set user_specified_compaction takes the rules, where the server supports them",
 	"encoding":                 "every argument says its own form: hex:, b64:, i64:, file:; --hex and --b64 choose the output",
 	"compression":              "values are stored as they are given; storage compresses by itself",
+	"node-stat":                "top -n 1 shows the load of each node, node list -d what it holds",
+	"clear":                    "Ctrl-L clears the screen",
 	"convert":                  "key encode and key decode turn keys into bytes and back",
 }
 

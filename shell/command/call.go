@@ -54,6 +54,9 @@ const (
 // fail ends the result with an error and gives the exit status.
 func (i *invocation) fail(err error) int {
 	f := failureOf(err, i.verb)
+	if p := i.session.Profile; p != nil && p.TLS != nil && f.Exit == ExitUnreachable {
+		f.Try = "the profile " + p.Name + " asks for TLS, and " + tlsNote
+	}
 	if i.result == nil {
 		i.open(nil, nil)
 	}

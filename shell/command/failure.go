@@ -132,6 +132,8 @@ func failureOfAdmin(e *admin.Error) render.Failure {
 	switch {
 	case e.Hint != "":
 		f.Cause = e.Hint
+	case errors.Is(e, client.ErrTableNotFound):
+		f.Cause = "there is no such table"
 	case e.Code != code.OK:
 		f.Cause = e.Code.Text()
 	case e.Cause != nil:
@@ -142,6 +144,20 @@ func failureOfAdmin(e *admin.Error) render.Failure {
 	if e.Code == code.ServiceNotActive && jobs[e.Op] {
 		f.Exit, f.Try = ExitFailed, "server_info shows the versions: this server does not offer it"
 	}
+	if e.Code == code.OK && (errors.Is(e, client.ErrTimeout) || errors.Is(e, client.ErrUnavailable)) {
+		f.Try = "check --meta: do the meta servers run? doctor tells which answer"
+		if ofNode[e.Op] {
+			f.Try = "does the server at " + e.Target + " run? node list and cluster metas show who is alive"
+		}
+	}
+	if e.Op == "propose" && e.Code == code.InvalidParameters && e.Hint == "" {
+		f.Cause = "the node is not known, holds a replica already, or holds none"
+		f.Try = "node list shows the nodes, table partitions who holds what"
+	}
+	if e.Op == "create-table" && e.Code == code.InvalidParameters && e.Hint == "" {
+		f.Cause = "the meta servers cannot place it: fewer nodes are in service than it has replicas, or its numbers are out of range"
+		f.Try = "node list, and node drain_status for nodes taken out of service; -r asks for fewer replicas"
+	}
 	if f.Exit == ExitUsage && e.Code != code.OK {
 		f.Exit = ExitFailed // it was sent
 	}
@@ -151,6 +167,9 @@ func failureOfAdmin(e *admin.Error) render.Failure {
 	}
 	return f
 }
+
+// ofNode are the operations that ask the server they name, and no meta server.
+var ofNode = map[string]bool{"remote-command": true, "status": true, "query-disks": true, "detect-hotkey": true}
 
 // jobs are the operations for which "not active" means that this server does not
 // have them, and not that no meta server leads.

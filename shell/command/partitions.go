@@ -19,15 +19,15 @@ import (
 func partitionVerbs() []verb {
 	return []verb{
 		{
-			use: "partition lead <table_id.partition> <node>", short: "move the leader of a partition to a node that has a replica",
-			example: "partition lead 1.0 127.0.0.1:34802 --dry-run\npartition lead 1.3 127.0.0.1:34803 --dry-run",
+			use: "partition lead <table.partition> <node>", short: "move the leader of a partition to a node that has a replica",
+			example: "partition lead 1.0 127.0.0.1:34802 --dry-run\npartition lead temp.4 127.0.0.1:34803 --dry-run",
 			min:     2, max: 2, run: runLead, changes: true, related: []string{"table partitions", "balance"},
 		}, {
-			use: "partition add <table_id.partition> <node>", short: "add a replica of a partition on a node",
+			use: "partition add <table.partition> <node>", short: "add a replica of a partition on a node",
 			example: "partition add 1.0 127.0.0.1:34804 --dry-run\npartition add 1.1 127.0.0.1:34804 --dry-run",
 			min:     2, max: 2, run: runAddReplica, changes: true,
 		}, {
-			use: "partition remove <table_id.partition> <node>", short: "take the replica of a partition off a node",
+			use: "partition remove <table.partition> <node>", short: "take the replica of a partition off a node",
 			example: "partition remove 1.0 127.0.0.1:34803 --dry-run\npartition remove 1.1 127.0.0.1:34801 --dry-run",
 			min:     2, max: 2, run: runRemoveReplica, changes: true,
 		}, {
@@ -48,9 +48,24 @@ func partitionID(text string) (admin.PartitionID, error) {
 	t, err := strconv.ParseInt(table, 10, 32)
 	i, err2 := strconv.ParseInt(index, 10, 32)
 	if !ok || err != nil || err2 != nil || t < 0 || i < 0 {
-		return admin.PartitionID{}, usagef(fmt.Sprintf("%q is no partition; it is written table_id.partition, such as 2.7; ls shows the ids", text))
+		return admin.PartitionID{}, usagef(fmt.Sprintf("%q is no partition; it is written table.partition or table_id.partition, such as temp.7 or 2.7; ls shows the ids", text))
 	}
 	return admin.PartitionID{Table: int32(t), Index: int32(i)}, nil
+}
+
+// namedPartition reads 2.7 or temp.7.
+func namedPartition(ctx context.Context, a *admin.Admin, text string) (admin.PartitionID, error) {
+	id, err := partitionID(text)
+	dot := strings.LastIndexByte(text, '.')
+	if err == nil || dot <= 0 {
+		return id, err
+	}
+	index, no := strconv.ParseInt(text[dot+1:], 10, 32)
+	if no != nil || index < 0 {
+		return id, err
+	}
+	t, err := a.GetTable(ctx, text[:dot])
+	return admin.PartitionID{Table: t.ID, Index: int32(index)}, err
 }
 
 // replicasOf finds the table and the present place of a partition.
@@ -78,12 +93,13 @@ func replicasOf(ctx context.Context, a *admin.Admin, id admin.PartitionID) (admi
 // onPartition runs a proposal for the partition of argument 0. steps gets the
 // present place and the node, and gives what to do, or a usage error.
 func (c *call) onPartition(ctx context.Context, name string, node, what string, steps func(admin.Partition) ([]admin.Step, error)) error {
-	id, err := partitionID(name)
-	if err != nil {
-		return err
-	}
+	var id admin.PartitionID
 	var todo []admin.Step
 	look := func(ctx context.Context, a *admin.Admin) (plan, error) {
+		var err error
+		if id, err = namedPartition(ctx, a, name); err != nil {
+			return plan{}, err
+		}
 		t, p, err := replicasOf(ctx, a, id)
 		if err != nil {
 			return plan{}, err

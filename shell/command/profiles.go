@@ -51,7 +51,7 @@ func ctxFlags(f *pflag.FlagSet) {
 	f.String("default_table", "", "table to use")
 	f.String("default_timeout", "", "longest time of one command, such as 10s")
 	f.String("default_output", "", "output format")
-	f.String("tls_ca", "", "PEM file of who may sign the servers; encrypts the connections")
+	f.String("tls_ca", "", "PEM file of who may sign the servers; encrypts the connections. Servers speak no TLS themselves: a proxy has to end it at the address of each")
 	f.String("tls_cert", "", "PEM file of our certificate")
 	f.String("tls_key", "", "its key, by reference: env:NAME, file:PATH or cmd:COMMAND")
 }
@@ -88,8 +88,14 @@ func runCtxAdd(_ context.Context, c *call) error {
 	if err := c.session.Profiles.Put(p); err != nil {
 		return err
 	}
+	if p.TLS != nil {
+		c.say("note: %s", tlsNote)
+	}
 	return c.ok()
 }
+
+// tlsNote is what who asks for TLS has to know.
+const tlsNote = "servers speak no TLS themselves: a proxy has to end it at the address of every meta and replica server"
 
 func runCtxUse(_ context.Context, c *call) error {
 	p, err := c.kept(c.text(0))

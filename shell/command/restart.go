@@ -100,9 +100,14 @@ func leading(n admin.NodeState) int {
 
 // waitWhole waits until every partition of every table has all its replicas.
 func (c *call) waitWhole(ctx context.Context, a *admin.Admin) error {
+	told := false
 	return c.until(ctx, "waiting until every partition is whole", func(ctx context.Context) (bool, error) {
 		tables, err := a.ListTables(ctx, admin.StatusAvailable)
 		if err != nil {
+			if !told {
+				c.say("the meta servers do not answer: %v", err)
+				told = true
+			}
 			return false, nil
 		}
 		for _, t := range tables {

@@ -25,7 +25,7 @@ func scanFlags(f *pflag.FlagSet) {
 	f.BoolP("detailed", "d", false, "show partition and expiry of each record")
 	f.Bool("count", false, "only count the records")
 	f.IntP("partition", "p", -1, "only this partition")
-	f.String("cursor", "", "go on at a cursor that an earlier scan printed")
+	f.String("cursor", "", "go on at a cursor that an earlier scan printed, or at that in file:PATH")
 }
 
 // matchFlags reads prefix, suffix and contains of one part of a record.
@@ -125,8 +125,11 @@ func (c *call) scanOver(ctx context.Context, options client.ScanOptions) (*clien
 	if err != nil {
 		return nil, err
 	}
-	if c.flags.Changed("cursor") {
-		return t.ResumeScan(client.Cursor(c.flagText("cursor")))
+	if cursor, err := c.cursor(); err != nil || cursor != "" {
+		if err != nil {
+			return nil, err
+		}
+		return t.ResumeScan(cursor)
 	}
 	return t.Scan(hashKey, r, options), nil
 }

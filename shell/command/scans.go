@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 	"sync"
 
 	"github.com/spf13/pflag"
@@ -61,7 +63,7 @@ func fullScanFlags(f *pflag.FlagSet) {
 	tableFilterFlags(f)
 	outputFlags(f)
 	oldScanFlags(f)
-	f.String("cursor", "", "go on at a cursor that an earlier scan printed")
+	f.String("cursor", "", "go on at a cursor that an earlier scan printed, or at that in file:PATH")
 }
 
 // oldScanFlags are of the Pegasus shell.
@@ -142,12 +144,16 @@ func runFullScan(ctx context.Context, c *call) error {
 
 // scanner walks over the table, or goes on at the cursor of the flag.
 func (c *call) scanner(ctx context.Context, o client.ScanOptions) (*client.Scanner, error) {
-	if cursor := parse.Text(c.flagText("cursor")); cursor != "" {
+	cursor, err := c.cursor()
+	if err != nil {
+		return nil, err
+	}
+	if cursor != "" {
 		t, err := c.session.table(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return t.ResumeScan(client.Cursor(cursor))
+		return t.ResumeScan(cursor)
 	}
 	scanners, err := c.scanners(ctx, o, 1)
 	if err != nil {
@@ -270,8 +276,37 @@ func (e *stopped) Error() string { return e.err.Error() }
 func (e *stopped) Unwrap() error { return e.err }
 
 func (e *stopped) advise(f render.Failure) render.Failure {
-	f.Try = fmt.Sprintf("go on with %s --cursor %s", e.verb, e.cursor)
+	if !worthResuming(f.Exit) {
+		return f
+	}
+	f.Try = fmt.Sprintf("go on with %s --cursor %s", e.verb, shownCursor(e.verb, e.cursor))
 	return f
+}
+
+// longestCursor is what a person can be asked to copy from a screen.
+const longestCursor = 300
+
+// shownCursor gives the cursor, or the file that it was kept in: that of a whole
+// table knows the place in each partition.
+func shownCursor(verb string, cursor client.Cursor) string {
+	if len(cursor) <= longestCursor {
+		return string(cursor)
+	}
+	f, err := os.CreateTemp("", "arion-"+verb+"-*.cursor")
+	if err != nil {
+		return string(cursor)
+	}
+	_, err = f.WriteString(string(cursor))
+	if errors.Join(err, f.Close()) != nil {
+		return string(cursor)
+	}
+	return "file:" + f.Name()
+}
+
+// cursor reads the flag; empty without it.
+func (c *call) cursor() (client.Cursor, error) {
+	b, err := c.flagBytes("cursor")
+	return client.Cursor(strings.TrimSpace(string(b))), err
 }
 
 // scanRows opens the result and gives what prints a record.

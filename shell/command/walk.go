@@ -243,6 +243,14 @@ func (e *resumable) advise(f render.Failure) render.Failure {
 		note = f.Cause + "; " + note
 	}
 	f.Cause = note
-	f.Try = "the same with --resume " + e.path
+	if worthResuming(f.Exit) {
+		f.Try = "the same with --resume " + e.path
+	}
 	return f
+}
+
+// worthResuming: the same would fail again when the table is not there or the
+// command was wrong or refused.
+func worthResuming(exit int) bool {
+	return exit != ExitNotFound && exit != ExitUsage && exit != ExitRefused
 }

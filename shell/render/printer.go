@@ -147,7 +147,10 @@ func (p *Printer) People() bool { return p.Format.people() }
 
 // Begin starts the result of one command.
 func (p *Printer) Begin(shape Shape) Result {
-	if shape.Line == nil && len(shape.Columns) > 0 && !p.View.empty() {
+	if len(shape.Columns) > 0 && !p.View.empty() {
+		if len(p.View.Columns) > 0 {
+			shape.Line = nil // it is written for all of them
+		}
 		return newPicked(p, shape)
 	}
 	return p.begin(shape)
