@@ -17,7 +17,8 @@ var ErrDamaged = errors.New("raft log is damaged")
 // write be lost.
 const Advice = "Nothing was changed. Other nodes hold the same data: leave this node stopped, move its data directory aside and start it " +
 	"with an empty one: it joins as a new node, and the missing replicas are made anew from the others. " +
-	"A table with one replica has no others: restore it from a backup. Do not put back an older copy of the directory"
+	"A table with one replica has no others: restore it from a backup. A meta server has to be removed and added again. " +
+	"Do not put back an older copy of the directory. See docs/operations.md"
 
 // Loss is what is known to be missing of one replica's log.
 type Loss struct {
