@@ -46,6 +46,11 @@ import (
 // forwarded read is not evidence for a lease. A forwarded transfer would reach a
 // leader that has not given up its lease.
 //
+// # Short logs
+//
+// Heartbeats to a replica that has lost the end of its log are dropped, see
+// shortLogs.
+//
 // # Rooted groups
 //
 // A group that began with data outside of its log must not let a new replica in
@@ -56,6 +61,8 @@ import (
 type guard struct {
 	hold time.Duration
 	now  func() time.Time // monotonic
+
+	short shortLogs
 
 	mu     sync.Mutex
 	start  time.Time
@@ -77,7 +84,10 @@ type promise struct {
 }
 
 func newGuard(hold time.Duration, now func() time.Time) *guard {
-	return &guard{hold: hold, now: now, start: now(), shards: map[uint64]*promise{}, rooted: map[raftio.NodeInfo]bool{}}
+	return &guard{
+		hold: hold, now: now, start: now(), shards: map[uint64]*promise{}, rooted: map[raftio.NodeInfo]bool{},
+		short: shortLogs{short: map[raftio.NodeInfo]bool{}},
+	}
 }
 
 // outgoing reports whether m may leave this process.
@@ -117,10 +127,12 @@ func (g *guard) incoming(m *raftpb.Message) bool {
 	case raftpb.HeartbeatResp:
 		g.hear(m)
 		return true
+	case raftpb.Heartbeat:
+		return g.short.accept(m)
 	case raftpb.Replicate:
 		return m.LogIndex > 0 || !g.isRooted(m.ShardID, m.To)
 	case raftpb.NoOP, raftpb.ReplicateResp, raftpb.RequestVoteResp,
-		raftpb.Heartbeat, raftpb.SnapshotReceived, raftpb.TimeoutNow,
+		raftpb.SnapshotReceived, raftpb.TimeoutNow,
 		raftpb.RateLimit, raftpb.RequestPreVote, raftpb.RequestPreVoteResp:
 		return true
 	}

@@ -39,6 +39,9 @@ type Options struct {
 	// LogShards is the number of step workers, which write the log; 0 = 1. A log in
 	// Pebble has as many parts, and the number counts at its first start only.
 	LogShards int
+	// SyncInterval, if not 0, acknowledges entries before they are synced, which
+	// happens so often; see wal.Options. It needs OwnLog.
+	SyncInterval time.Duration
 	// MaxQueueBytes bounds the entries waiting to be sent on one connection, and
 	// those received and not yet handled by one replica; 0 = 64 MB. What does
 	// not fit is dropped and sent again.
@@ -104,6 +107,9 @@ func Open(o Options) (*Host, error) {
 	s, err := prepareDir(o.Dir, o.LogStore, o.LogShards)
 	if err != nil {
 		return nil, fmt.Errorf("raft directory: %w", err)
+	}
+	if s.LogStore != OwnLog && o.SyncInterval != 0 {
+		return nil, fmt.Errorf("raft log in %s is of kind %q, which cannot sync at intervals: set raft.sync_interval to 0, or let the node join anew with an empty directory", o.Dir, s.LogStore)
 	}
 	if s.LogShards != o.LogShards {
 		o.Log.WithFields(logrus.Fields{"configured": o.LogShards, "recorded": s.LogShards}).
@@ -190,6 +196,7 @@ func (h *Host) start(s settings) (err error) {
 	}
 	hold := time.Duration(h.o.ElectionTicks-holdMarginTicks) * h.o.Tick
 	h.guard = newGuard(hold, time.Now)
+	h.guard.short.end = h.LogEnd
 	t := &transport{
 		listen: h.o.Listen, deployment: h.o.deploymentID(), guard: h.guard,
 		fault: h.o.Fault, knows: h.HasReplica, metrics: m, log: h.log,
@@ -216,7 +223,7 @@ func (h *Host) nodeHostConfig(s settings, t *transport, m *metrics) config.NodeH
 	var factory config.LogDBFactory // nil = Pebble
 	if s.LogStore == OwnLog {
 		logDB.Shards = 1 // recorded by dragonboat, and must not change
-		factory = logFactory{wal.Options{MustExist: s.Started, OnSync: m.synced, Log: h.log}, &h.wal}
+		factory = logFactory{wal.Options{MustExist: s.Started, SyncInterval: h.o.SyncInterval, OnSync: m.synced, Log: h.log}, &h.wal}
 	}
 	return config.NodeHostConfig{
 		DeploymentID:        h.o.deploymentID(),
@@ -324,6 +331,20 @@ func (h *Host) LogEnd(shardID, replicaID uint64) (index uint64, known bool) {
 		return 0, false
 	}
 	return s.LastIndex(shardID, replicaID)
+}
+
+// LogShort tells that a leader counts on entries which the log of a local replica
+// has lost. The replica cannot go on under this leader and should be replaced.
+func (h *Host) LogShort(shardID, replicaID uint64) bool {
+	return h.guard.short.has(shardID, replicaID)
+}
+
+// SyncLog returns once all that has been applied is durable in the log. With
+// SyncInterval 0 that is so already.
+func (h *Host) SyncLog() {
+	if s := h.wal.Load(); s != nil && h.o.SyncInterval != 0 {
+		_ = s.Sync() // the log has failed then, and the process stops
+	}
 }
 
 // Close stops all replicas and the host. It is idempotent and returns after at

@@ -35,6 +35,7 @@ type machine struct {
 	place   *place
 	shelf   *shelf
 	opener  engine.Opener
+	syncLog func() // before the engine makes writes durable
 	id      apply.Identity
 	limiter *Limiter
 	metrics *Metrics
@@ -81,7 +82,7 @@ func (m *machine) openEngine() error {
 		name = m.place.fresh(dbPrefix)
 	}
 	dir := m.place.path(name)
-	e, err := m.opener.Open(dir, engine.Options{MustExist: !fresh})
+	e, err := m.opener.Open(dir, engine.Options{MustExist: !fresh, BeforeFlush: m.syncLog})
 	if err != nil {
 		return err
 	}
@@ -374,7 +375,7 @@ func (m *machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
 }
 
 func (m *machine) switchTo(name, dir string) error {
-	e, err := m.opener.Open(dir, engine.Options{MustExist: true})
+	e, err := m.opener.Open(dir, engine.Options{MustExist: true, BeforeFlush: m.syncLog})
 	if err != nil {
 		return fmt.Errorf("partition %v: open snapshot: %w", m.id, err)
 	}

@@ -113,6 +113,8 @@ func (p *Partition) Report() *arion.ReplicaReport {
 		r.State, r.Error = arion.ReplicaState_CLOSING, "removed from its group"
 	case isClosed(p.closing):
 		r.State = arion.ReplicaState_CLOSING
+	case p.o.Raft.LogShort(p.shardID, p.replicaID):
+		r.State, r.Error = arion.ReplicaState_LOST, ErrLogLost.Error()+": the leader counts on entries beyond its end"
 	}
 	return r
 }

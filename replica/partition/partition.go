@@ -101,8 +101,8 @@ var (
 	// ErrDataLost: the raft log knows the replica, its data is gone. It must
 	// not start under its old id again; it has to be replaced.
 	ErrDataLost = errors.New("replica lost its data directory, it must be replaced by a new one")
-	// ErrLogLost: the data is there, the raft log has never heard of the replica,
-	// or not of all that was applied. It may have promised what it does not
+	// ErrLogLost: the data is there, the raft log has never heard of the
+	// replica or ends before the data. It may have promised what it does not
 	// remember.
 	ErrLogLost = errors.New("replica lost its raft log, it must be replaced by a new one")
 )
@@ -165,7 +165,7 @@ func newPartition(o Options) *Partition {
 	p.members.wake = make(chan struct{}, 1)
 	proposerID := rand.Uint64()
 	p.machine = &machine{
-		shelf: newShelf(p.log, enginePatience), opener: o.Opener, id: p.id, limiter: o.Limiter,
+		shelf: newShelf(p.log, enginePatience), opener: o.Opener, syncLog: o.Raft.SyncLog, id: p.id, limiter: o.Limiter,
 		metrics: o.Metrics, log: p.log, proposer: proposerID,
 		answer:  func(seq uint64, results []apply.Result, run runTimes) { p.proposer.applied(seq, results, run) },
 		changed: func() { notify(p.members.wake) },
