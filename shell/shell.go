@@ -49,7 +49,8 @@ func session(o Options) *command.Session {
 	terminal := readline.IsTerminal(int(os.Stdout.Fd()))
 	printer := &render.Printer{Out: os.Stdout, Err: os.Stderr, Format: o.Format, Bytes: o.Bytes, Quiet: o.Quiet}
 	if terminal {
-		printer.Width = readline.GetScreenWidth()
+		printer.Screen = screenSize
+		printer.Width, _ = screenSize()
 		printer.Terminal = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 		if o.Bytes == render.Raw {
 			printer.Bytes = render.Quoted // a terminal obeys control bytes
@@ -60,6 +61,15 @@ func session(o Options) *command.Session {
 		Metas: o.Metas, Table: o.Table, Timeout: o.Timeout, Printer: printer, Version: o.Version, Yes: o.Yes,
 		Profile: o.Profile, Profiles: o.Profiles, Origins: o.Origins,
 	}
+}
+
+// screenSize is that of the terminal of standard output; 0 when it does not tell.
+func screenSize() (width, height int) {
+	width, height, err := readline.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return 0, 0
+	}
+	return width, height
 }
 
 // Run runs what the options ask for: -e, -f, a script on stdin, or the prompt.

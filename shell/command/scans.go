@@ -258,6 +258,9 @@ func (c *call) show(ctx context.Context, s *client.Scanner, passes func([]byte) 
 	if !complete && c.flags.Lookup("cursor") != nil {
 		cursor := string(s.Cursor())
 		summary.Fields = append(summary.Fields, render.Field{Name: "cursor", Value: cursor})
+		if c.session.Printer.Terminal { // a pipe gets what it can keep
+			cursor = shownCursor(c.verb, s.Cursor())
+		}
 		c.say("cursor: %s", cursor)
 	}
 	return c.done(summary)

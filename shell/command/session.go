@@ -88,6 +88,9 @@ func (s *Session) Run(ctx context.Context, words []parse.Word) int {
 	for i, w := range words {
 		texts[i] = w.Text
 	}
+	if s.Printer.Screen != nil {
+		s.Printer.Width, _ = s.Printer.Screen()
+	}
 	inv := &invocation{session: s, begin: time.Now(), verb: texts[0]}
 	v, used := find(texts)
 	switch {

@@ -86,7 +86,11 @@ func (p *pages) close() { p.screen.close() }
 
 func (p *pages) page(before, after *snapshot) error {
 	if p.rows == nil {
-		p.screen.show(frame(*p.c.session.Printer, before, after))
+		printer := *p.c.session.Printer
+		if printer.Screen != nil {
+			printer.Width, _ = printer.Screen()
+		}
+		p.screen.show(frame(printer, before, after))
 		return nil
 	}
 	for _, l := range append(nodeLoads(before, after), tableLoads(before, after)...) {
@@ -122,9 +126,10 @@ func frame(printer render.Printer, before, after *snapshot) (title, text string)
 	if printer.Format != render.Wide {
 		printer.Format = render.Table
 	}
-	nodeTable(&printer, before, after)
-	fmt.Fprintln(&out)
-	tableTable(&printer, before, after)
+	width := printer.Width
+	printer.Width = 0 // what does not fit loses columns, rather than being turned on its side
+	out.WriteString(fitting(&printer, width, lessOfNodes, func() { nodeTable(&printer, before, after) }))
+	out.WriteString("\n" + fitting(&printer, width, lessOfTables, func() { tableTable(&printer, before, after) }))
 	alive := 0
 	for _, n := range after.nodes {
 		if n.alive {
@@ -179,6 +184,32 @@ func nodeLoads(before, after *snapshot) []load {
 		all = append(all, l)
 	}
 	return all
+}
+
+// What a page leaves out where the screen is too narrow, the first to go first.
+var (
+	lessOfNodes  = []string{"replicas", "failed", "disk_free", "memory", "scans", "cpu_percent", "leaders", "read_p99_ms", "write_p99_ms", "state"}
+	lessOfTables = []string{"led", "lag", "partitions", "scans", "bytes", "hottest"}
+)
+
+// fitting draws a table with as few columns less as its width needs.
+func fitting(p *render.Printer, width int, less []string, draw func()) string {
+	for gone := 0; ; gone++ {
+		var out bytes.Buffer
+		p.Out, p.View.Without = &out, less[:gone]
+		draw()
+		if width == 0 || gone == len(less) || widest(out.String()) <= width {
+			return out.String()
+		}
+	}
+}
+
+func widest(text string) int {
+	most := 0
+	for _, line := range strings.Split(text, "\n") {
+		most = max(most, len([]rune(line)))
+	}
+	return most
 }
 
 // Rows and ends of tables that go to memory cannot fail.

@@ -57,6 +57,14 @@ func TestTopFrame(t *testing.T) {
 			d.ScanArgs(t, "width", &width)
 			title, text := frame(render.Printer{Format: render.Table, Width: width}, before, after)
 			return title + "\n" + text
+		case "small": // the same on a terminal of so many columns and lines
+			var width, height int
+			d.ScanArgs(t, "width", &width)
+			d.ScanArgs(t, "height", &height)
+			var out bytes.Buffer
+			s := &screen{out: &out, terminal: true, size: func() (int, int) { return width, height }}
+			s.show(frame(render.Printer{Format: render.Table, Width: width}, before, after))
+			return strings.ReplaceAll(strings.ReplaceAll(out.String(), "\x1b", "ESC"), "\r", "") + "\n"
 		case "screen": // what goes to the terminal when the second page comes
 			var out bytes.Buffer
 			s := &screen{out: &out, terminal: true}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,12 +116,13 @@ type screen struct {
 	out      io.Writer
 	terminal bool
 	data     bool // for a program: no titles
+	size     func() (width, height int)
 	last     []string
 	begun    bool
 }
 
 func newScreen(p *render.Printer) *screen {
-	return &screen{out: p.Out, terminal: p.Terminal && p.People(), data: !p.People()}
+	return &screen{out: p.Out, terminal: p.Terminal && p.People(), data: !p.People(), size: p.Screen}
 }
 
 func (s *screen) show(title, text string) {
@@ -133,6 +135,7 @@ func (s *screen) show(title, text string) {
 		fmt.Fprintf(s.out, "%s\n%s\n", title, strings.Join(lines, "\n"))
 		return
 	}
+	title, lines = s.fit(title, lines)
 	var page strings.Builder
 	if !s.begun {
 		page.WriteString("\x1b[?1049h\x1b[?25l") // the other screen, no cursor
@@ -150,6 +153,29 @@ func (s *screen) show(title, text string) {
 	page.WriteString("\x1b[J")
 	_, _ = io.WriteString(s.out, page.String()) // a terminal that is gone ends the program otherwise
 	s.last, s.begun = lines, true
+}
+
+// fit cuts a page to the screen, which would scroll otherwise.
+func (s *screen) fit(title string, lines []string) (string, []string) {
+	if s.size == nil {
+		return title, lines
+	}
+	width, height := s.size()
+	if most := height - 2; most > 1 && len(lines) > most { // the title, and the line the cursor is left on
+		more := fmt.Sprintf("… %d more lines: the screen is too low", len(lines)-most+1)
+		lines = append(slices.Clone(lines[:most-1]), more)
+	}
+	cut := func(line string) string {
+		if r := []rune(line); width > 0 && len(r) > width {
+			return string(r[:width-1]) + "…"
+		}
+		return line
+	}
+	fitted := make([]string, len(lines))
+	for i, line := range lines {
+		fitted[i] = cut(line)
+	}
+	return cut(title), fitted
 }
 
 // close leaves the last page where the prompt goes on.

@@ -55,17 +55,22 @@ type Printer struct {
 	// Width of the terminal in columns. A table that does not fit is turned on its
 	// side, a line per value. 0 = nothing is too wide.
 	Width int
-	View  View
+	// Screen measures the terminal, which may change its size; nil = it is none.
+	Screen func() (width, height int)
+	View   View
 }
 
 // View picks from the rows of a table.
 type View struct {
 	Columns []string       // names, in the order wanted; none = all
+	Without []string       // names left out
 	Sort    string         // column name, with - in front from high to low
 	Like    *regexp.Regexp // one of the cells must match
 }
 
-func (v View) empty() bool { return len(v.Columns) == 0 && v.Sort == "" && v.Like == nil }
+func (v View) empty() bool {
+	return len(v.Columns) == 0 && v.Sort == "" && v.Like == nil && len(v.Without) == 0
+}
 
 // Column describes one value of each row.
 type Column struct {

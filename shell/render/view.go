@@ -81,8 +81,10 @@ func (r *pickedResult) columns() ([]int, error) {
 		picked = append(picked, i)
 	}
 	if len(picked) == 0 {
-		for i := range r.shape.Columns {
-			picked = append(picked, i)
+		for i, c := range r.shape.Columns {
+			if !slices.Contains(r.p.View.Without, c.Name) {
+				picked = append(picked, i)
+			}
 		}
 	}
 	return picked, nil
