@@ -42,16 +42,16 @@ type RPC struct {
 
 // Raft configures every raft group of the process.
 type Raft struct {
-	Listen             string        `mapstructure:"listen"`              // empty = derived from the rpc port, see RaftAddress
-	Advertise          string        `mapstructure:"advertise"`           // empty = derived
-	Tick               time.Duration `mapstructure:"tick"`                // unit of the two counts below
-	ElectionTicks      int           `mapstructure:"election_ticks"`      // a leader silent for one to two times this is replaced
-	HeartbeatTicks     int           `mapstructure:"heartbeat_ticks"`     // between two of a leader; less than half of the above
-	LogShards          int           `mapstructure:"log_shards"`          // parallel log writers; fixed when the directory is first used
-	SnapshotEntries    int           `mapstructure:"snapshot_entries"`    // entries between log truncations
-	CompactionOverhead int           `mapstructure:"compaction_overhead"` // entries kept behind for slow followers
-	MaxInMemLog        Size          `mapstructure:"max_in_mem_log"`      // per group; beyond it proposals answer busy
-	SnapshotRate       Size          `mapstructure:"snapshot_rate"`       // bytes per second a node sends to catch others up; 0 = unlimited
+	Listen          string        `mapstructure:"listen"`           // empty = derived from the rpc port, see RaftAddress
+	Advertise       string        `mapstructure:"advertise"`        // empty = derived
+	Tick            time.Duration `mapstructure:"tick"`             // unit of the two counts below
+	ElectionTicks   int           `mapstructure:"election_ticks"`   // a leader silent for one to two times this is replaced
+	HeartbeatTicks  int           `mapstructure:"heartbeat_ticks"`  // between two of a leader; less than half of the above
+	LogShards       int           `mapstructure:"log_shards"`       // parallel log writers; fixed when the directory is first used
+	SyncInterval    time.Duration `mapstructure:"sync_interval"`    // of entries on replica servers; 0 = synced before they are acknowledged
+	SnapshotEntries int           `mapstructure:"snapshot_entries"` // entries between log truncations
+	MaxInMemLog     Size          `mapstructure:"max_in_mem_log"`   // per group; beyond it proposals answer busy
+	SnapshotRate    Size          `mapstructure:"snapshot_rate"`    // bytes per second a node sends to catch others up; 0 = unlimited
 }
 
 // Gossip configures the membership protocol among all nodes.
@@ -106,14 +106,13 @@ func Default() *Config {
 			MaxInFlightBytes: 256 * MB,
 		},
 		Raft: Raft{
-			Tick:               100 * time.Millisecond,
-			ElectionTicks:      5,
-			HeartbeatTicks:     2,
-			LogShards:          1,
-			SnapshotEntries:    50000,
-			CompactionOverhead: 10000,
-			MaxInMemLog:        64 * MB,
-			SnapshotRate:       64 * MB,
+			Tick:            100 * time.Millisecond,
+			ElectionTicks:   5,
+			HeartbeatTicks:  2,
+			LogShards:       1,
+			SnapshotEntries: 50000,
+			MaxInMemLog:     64 * MB,
+			SnapshotRate:    64 * MB,
 		},
 		Meta: Meta{
 			Servers:      []string{"127.0.0.1:34601"},

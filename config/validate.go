@@ -84,6 +84,9 @@ func (c *Config) validateRPC(p *Problems) {
 	p.sizeAtLeast("rpc.max_in_flight_bytes", c.RPC.MaxInFlightBytes, smallestInFlightBytes)
 }
 
+// maxSyncInterval is as much as anybody should bet on the power supply.
+const maxSyncInterval = 10 * time.Second
+
 func (c *Config) validateRaft(p *Problems) {
 	p.optionalAddress("raft.listen", c.Raft.Listen)
 	p.optionalAddress("raft.advertise", c.Raft.Advertise)
@@ -98,7 +101,8 @@ func (c *Config) validateRaft(p *Problems) {
 	p.check(c.Raft.LogShards >= 1 && c.Raft.LogShards <= 16, "raft.log_shards",
 		"%d is not between 1 and 16", c.Raft.LogShards)
 	p.atLeast("raft.snapshot_entries", c.Raft.SnapshotEntries, 100)
-	p.atLeast("raft.compaction_overhead", c.Raft.CompactionOverhead, 0)
+	p.check(c.Raft.SyncInterval == 0 || c.Raft.SyncInterval >= time.Millisecond && c.Raft.SyncInterval <= maxSyncInterval, "raft.sync_interval",
+		"%v is neither 0 nor between 1ms and %v", c.Raft.SyncInterval, maxSyncInterval)
 	p.sizeAtLeast("raft.max_in_mem_log", c.Raft.MaxInMemLog, MB)
 	p.sizeAtLeast("raft.snapshot_rate", c.Raft.SnapshotRate, 0)
 }

@@ -104,7 +104,7 @@ func (s *Server) openRaft(deps Deps, id identity.Identity) (err error) {
 		Dir: filepath.Join(s.cfg.Node.Dir, "raft"), Cluster: s.cfg.Node.Cluster, NodeID: int64(id.NodeID),
 		Address: s.cfg.RaftAddress(), Listen: s.cfg.RaftListen(),
 		Tick: s.cfg.Raft.Tick, ElectionTicks: s.cfg.Raft.ElectionTicks, HeartbeatTicks: s.cfg.Raft.HeartbeatTicks,
-		LogShards: s.cfg.Raft.LogShards, MaxInMemLogBytes: uint64(s.cfg.Raft.MaxInMemLog),
+		LogShards: s.cfg.Raft.LogShards, SyncInterval: s.cfg.Raft.SyncInterval, MaxInMemLogBytes: uint64(s.cfg.Raft.MaxInMemLog),
 		Log: deps.Log.WithField("component", "raft"), Registerer: deps.Registry, Fault: deps.Fault,
 	})
 	return err

@@ -18,6 +18,9 @@ import (
 	"github.com/arionkv/arion/replica/partition"
 )
 
+// overheadShare of the entries between truncations stay for slow followers.
+const overheadShare = 5
+
 // openTimeout bounds the wait for a former replica of the partition to end.
 const openTimeout = 30 * time.Second
 
@@ -38,7 +41,7 @@ func (s *Server) opener(deps Deps, endpoint *arion.NodeEndpoint) (host.OpenFunc,
 			Changed:            func(*partition.Partition) { changed() },
 			ReadIndexOnly:      s.cfg.Replica.ReadConsistency == config.ReadIndex,
 			SnapshotEntries:    uint64(s.cfg.Raft.SnapshotEntries),
-			CompactionOverhead: uint64(s.cfg.Raft.CompactionOverhead),
+			CompactionOverhead: uint64(s.cfg.Raft.SnapshotEntries) / overheadShare,
 			QueueOps:           s.cfg.Replica.ProposalQueue,
 		})
 	}, nil

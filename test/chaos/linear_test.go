@@ -26,14 +26,14 @@ const (
 	judgePatience = time.Minute
 	// The log is truncated every few seconds, so that a replica that was away
 	// needs a snapshot.
-	snapshotEntries, compactionOverhead = 300, 20
+	snapshotEntries = 150
 )
 
 // Servers are cut off from each other, in one process; clients reach them all.
 func TestLinearizableUnderCuts(t *testing.T) {
 	rng := newRand(t)
 	c := cluster.Start(t, cluster.Options{Change: func(_ string, cfg *config.Config) {
-		cfg.Raft.SnapshotEntries, cfg.Raft.CompactionOverhead = snapshotEntries, compactionOverhead
+		cfg.Raft.SnapshotEntries = snapshotEntries
 	}})
 	length := *timeFlag
 	if length > longForm {
@@ -48,7 +48,6 @@ func TestLinearizableUnderKills(t *testing.T) {
 	rng := newRand(t)
 	n := cluster.StartHosts(t, cluster.ProcessOptions{Metas: 3, Replicas: 4, OwnDisk: []string{"replica1"}, Env: []string{
 		fmt.Sprintf("ARION_RAFT_SNAPSHOT_ENTRIES=%d", snapshotEntries),
-		fmt.Sprintf("ARION_RAFT_COMPACTION_OVERHEAD=%d", compactionOverhead),
 		fmt.Sprintf("ARION_META_REPLACE_AFTER=%v", repairDelay),
 	}})
 	torment(t, rng, *timeFlag, 80, n, func(v View) []Fault {

@@ -32,9 +32,6 @@ type Environment struct {
 	Loopback   float64 `json:"loopback_p50_us"` // of a byte there and back
 }
 
-// durability is what an acknowledged write means; servers have no other mode.
-const durability = "synced by a majority of replicas"
-
 func newEnvironment(ctx context.Context, r *run) Environment {
 	e := Environment{
 		Processors: runtime.NumCPU(),
@@ -45,12 +42,13 @@ func newEnvironment(ctx context.Context, r *run) Environment {
 		Time:       time.Now().UTC().Format(time.RFC3339),
 		Client:     version.Line(),
 		Server:     "unknown",
-		Durability: durability,
+		Durability: "unknown",
 	}
 	if routing, err := r.clients[0].QueryRouting(ctx, r.o.Table); err == nil {
 		e.Partitions = int(routing.PartitionCount)
 		if len(routing.Partitions) > 0 {
 			e.Replicas = int(routing.Partitions[0].MaxReplicaCount)
+			e.Durability = durability(ctx, routing.Partitions[0].Primary.AddrPort().String())
 		}
 	}
 	for _, addr := range r.o.Metas {
@@ -66,29 +64,44 @@ func newEnvironment(ctx context.Context, r *run) Environment {
 	return e
 }
 
-// serverVersion asks a server's HTTP side, which is on the same port.
+// durability is what the server says that an acknowledged write means.
+func durability(ctx context.Context, addr string) string {
+	var setting struct{ Value string }
+	if ask(ctx, addr, "/config?name=raft.sync_interval", &setting) != nil {
+		return "unknown"
+	}
+	if every, err := time.ParseDuration(setting.Value); err != nil || every != 0 {
+		return "in files of a majority of replicas, synced every " + setting.Value
+	}
+	return "synced by a majority of replicas"
+}
+
 func serverVersion(ctx context.Context, addr string) (string, error) {
-	const patience, most = 2 * time.Second, 4 << 10
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/version", nil)
-	if err != nil {
-		return "", err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, most))
-	if err != nil {
-		return "", err
-	}
 	var v struct{ Version, GitCommit string }
-	if err := json.Unmarshal(text, &v); err != nil {
+	if err := ask(ctx, addr, "/version", &v); err != nil {
 		return "", err
 	}
 	return v.Version + " (" + v.GitCommit + ")", nil
+}
+
+// ask decodes what a server's HTTP side answers, which is on the same port.
+func ask(ctx context.Context, addr, path string, v any) error {
+	const patience, most = 2 * time.Second, 4 << 10
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s%s: %s", addr, path, resp.Status)
+	}
+	return json.NewDecoder(io.LimitReader(resp.Body, most)).Decode(v)
 }
 
 func (e *Environment) write(b *strings.Builder) {
