@@ -73,6 +73,13 @@ func TestMetasRecovered(t *testing.T) {
 	// The survivor may go now.
 	require.NoError(t, p.Kill("meta1"))
 	others := connect(t, []string{p.Addr("meta2"), p.Addr("meta3")})
+	eventually(t, "another leader of the metas", func() error {
+		_, err := admin.New(others).RemoteCommand(context.Background(), p.Addr("meta3"), "meta.list")
+		if err == nil {
+			_, err = admin.New(others).ListTables(context.Background(), admin.StatusAvailable)
+		}
+		return err
+	})
 	makeTable(t, others, "last", 2)
 	ledger.table = others.Table("kept")
 	require.NoError(t, ledger.Verify(context.Background()))
