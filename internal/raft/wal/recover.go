@@ -300,12 +300,11 @@ func (s *Store) openSegments(m manifest) error {
 
 // scanAll applies the records of all segments. The last one in use becomes cur.
 func (s *Store) scanAll() error {
-	if err := s.findLast(); err != nil {
+	data, err := s.findLast()
+	if err != nil {
 		return err
 	}
-	var data []byte
 	for i, g := range s.segs {
-		var err error
 		if data, err = readSegment(g, data); err != nil {
 			return err
 		}
@@ -325,18 +324,19 @@ func (s *Store) scanAll() error {
 
 // findLast finds out which segment was written last: the list of segments says of
 // all but the last two where they end. The last may have been prepared only.
-func (s *Store) findLast() error {
+// It returns a buffer for the largest segment.
+func (s *Store) findLast() ([]byte, error) {
 	n := len(s.segs) - 1
 	g := s.segs[n]
 	data, err := readSegment(g, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	base := firstPos(data, g.seq)
 	if base == 0 {
 		// A checkpoint is durable before anything is written behind it.
 		if n == 0 || s.segs[n-1].end != 0 || nextRecord(data, g.seq, headerLen, 0) >= 0 {
-			return s.damage(segmentName(g.seq), headerLen, "the first record is unreadable")
+			return nil, s.damage(segmentName(g.seq), headerLen, "the first record is unreadable")
 		}
 		s.segs, s.next = s.segs[:n], g
 		n--
@@ -345,10 +345,10 @@ func (s *Store) findLast() error {
 	}
 	for _, g := range s.segs[:n] {
 		if g.end == 0 {
-			return s.damage(manifestFile, -1, "it does not say where segment %x ends", g.seq)
+			return nil, s.damage(manifestFile, -1, "it does not say where segment %x ends", g.seq)
 		}
 	}
-	return nil
+	return data, nil
 }
 
 func readSegment(g *segment, buf []byte) ([]byte, error) {
