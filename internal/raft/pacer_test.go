@@ -20,15 +20,18 @@ func paced(source string, messages ...*raftpb.Message) raftpb.MessageBatch {
 
 func TestPacer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var got []raftpb.MessageBatch
-		var when []time.Duration
+		type handed struct {
+			raftpb.MessageBatch
+			when time.Duration
+		}
+		got := make(chan handed, 8)
 		learned := map[uint64]string{}
 		began := time.Now()
 		p := &pacer{
 			tick: 100 * time.Millisecond,
 			handle: func(b raftpb.MessageBatch) {
 				b.Requests = append([]raftpb.Message(nil), b.Requests...) // its memory is used again
-				got, when = append(got, b), append(when, time.Since(began))
+				got <- handed{b, time.Since(began)}
 			},
 			learn: func(_, replicaID uint64, target string) { learned[replicaID] = target },
 		}
@@ -49,21 +52,23 @@ func TestPacer(t *testing.T) {
 		time.Sleep(p.tick)
 		synctest.Wait()
 		require.Len(t, got, 1, "one batch for both senders")
-		require.Equal(t, []raftpb.Message{*beat, *answer}, got[0].Requests)
-		require.Less(t, when[0], p.tick, "before the tick")
-		require.Greater(t, when[0], p.tick*9/10)
-		require.EqualValues(t, 7, got[0].DeploymentId)
-		require.Empty(t, got[0].SourceAddress)
+		b := <-got
+		require.Equal(t, []raftpb.Message{*beat, *answer}, b.Requests)
+		require.Less(t, b.when, p.tick, "before the tick")
+		require.Greater(t, b.when, p.tick*9/10)
+		require.EqualValues(t, 7, b.DeploymentId)
+		require.Empty(t, b.SourceAddress)
 		require.Equal(t, map[uint64]string{1: "a", 3: "b"}, learned)
 
 		time.Sleep(10 * p.tick)
-		require.Len(t, got, 1, "nothing was held")
+		synctest.Wait()
+		require.Empty(t, got, "nothing was held")
 		for i := range 3 {
 			p.hold(paced("a", message(raftpb.Heartbeat, 1, 2, uint64(10+i))))
 			time.Sleep(p.tick)
 			synctest.Wait()
-			require.Len(t, got, 2+i)
-			require.EqualValues(t, 10+i, got[1+i].Requests[0].Term)
+			require.Len(t, got, 1)
+			require.EqualValues(t, 10+i, (<-got).Requests[0].Term)
 		}
 		close(stop)
 		<-done
