@@ -479,6 +479,9 @@ func (s *Store) applyItem(it item, at place) error {
 		r.reset(0)
 		delete(s.replicas, r.id)
 	case itemRange:
+		// What follows is all there is: of a replica that was removed and made
+		// again, where the segment that says so is gone, nothing old may stay.
+		r.snapshot, r.snapIndex, r.bootstrap = nil, 0, nil
 		r.truncate(it.index + 1)
 		r.last = it.index
 	default:

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lni/dragonboat/v4/raftio"
 	pb "github.com/lni/dragonboat/v4/raftpb"
 	"github.com/stretchr/testify/require"
 )
@@ -58,5 +59,37 @@ func TestFreedBeforeCrash(t *testing.T) {
 	s = testStore(t, crashed, true)
 	end, _ := s.LastIndex(ss.ShardID, 2)
 	require.EqualValues(t, 1000, end)
+	require.NoError(t, s.Close())
+}
+
+// A replica that was removed and made again has nothing of its former life, even
+// when the segment that says so is gone and one from before is not.
+func TestRemovedAndMadeAgain(t *testing.T) {
+	d := newMemDisk()
+	s := testStore(t, d, false)
+	keep, again := put(1, 10), put(1, 10)
+	keep.ShardID, again.ShardID = 5, 6
+	require.NoError(t, s.SaveRaftState([]pb.Update{keep, again}, 1))
+	require.NoError(t, s.SaveBootstrapInfo(6, 2, pb.Bootstrap{Join: true, Type: pb.OnDiskStateMachine}))
+	fill := func(to uint64) { // the segments between hold nothing that is needed
+		for s.Stats().WrittenBytes < to {
+			u := put(1, 1000)
+			require.NoError(t, s.SaveRaftState([]pb.Update{u}, 1))
+			require.NoError(t, s.RemoveNodeData(u.ShardID, u.ReplicaID))
+		}
+	}
+	fill(100 << 10)
+	require.NoError(t, s.RemoveNodeData(6, 2))
+	require.NoError(t, s.SaveRaftState([]pb.Update{{ShardID: 6, ReplicaID: 2, State: pb.State{Term: 1}}}, 1))
+	fill(400 << 10)
+	require.Eventually(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.segs[0].seq == 1 && len(s.segs) == 2
+	}, 10*time.Second, time.Millisecond)
+	require.NoError(t, s.Close())
+	s = testStore(t, d, true)
+	_, err := s.GetBootstrapInfo(6, 2)
+	require.ErrorIs(t, err, raftio.ErrNoBootstrapInfo)
 	require.NoError(t, s.Close())
 }
