@@ -86,7 +86,7 @@ type promise struct {
 func newGuard(hold time.Duration, now func() time.Time) *guard {
 	return &guard{
 		hold: hold, now: now, start: now(), shards: map[uint64]*promise{}, rooted: map[raftio.NodeInfo]bool{},
-		short: shortLogs{short: map[raftio.NodeInfo]bool{}},
+		short: shortLogs{now: now, since: map[raftio.NodeInfo]time.Time{}},
 	}
 }
 

@@ -334,9 +334,9 @@ func (h *Host) LogEnd(shardID, replicaID uint64) (index uint64, known bool) {
 }
 
 // LogShort tells that a leader counts on entries which the log of a local replica
-// has lost. The replica cannot go on under this leader and should be replaced.
+// has lost, and does not send them again. The replica should be replaced.
 func (h *Host) LogShort(shardID, replicaID uint64) bool {
-	return h.guard.short.has(shardID, replicaID)
+	return h.guard.short.stuck(shardID, replicaID)
 }
 
 // SyncLog returns once all that has been applied is durable in the log. With

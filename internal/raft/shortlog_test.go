@@ -2,6 +2,7 @@ package raft
 
 import (
 	"testing"
+	"time"
 
 	"github.com/lni/dragonboat/v4/raftio"
 	"github.com/lni/dragonboat/v4/raftpb"
@@ -11,8 +12,9 @@ import (
 // TestShortLog has a leader count on entry 10 of a log that ends at 7, and a later
 // leader that knows better.
 func TestShortLog(t *testing.T) {
+	c := &clock{t: time.Now()}
 	s := &shortLogs{
-		short: map[raftio.NodeInfo]bool{},
+		now: c.now, since: map[raftio.NodeInfo]time.Time{},
 		end: func(shardID, replicaID uint64) (uint64, bool) {
 			return 7, shardID == 9 && replicaID == 2
 		},
@@ -23,12 +25,16 @@ func TestShortLog(t *testing.T) {
 		return m
 	}
 	require.True(t, s.accept(beat(2, 4, 7)))
-	require.False(t, s.has(9, 2))
+	c.sleep(shortPatience)
+	require.False(t, s.stuck(9, 2))
 	require.False(t, s.accept(beat(2, 4, 10)))
-	require.True(t, s.has(9, 2))
+	require.False(t, s.stuck(9, 2), "the leader may send what is missing")
+	c.sleep(shortPatience)
+	require.False(t, s.accept(beat(2, 4, 10)))
+	require.True(t, s.stuck(9, 2))
 	require.True(t, s.accept(beat(3, 4, 10)), "nothing is known of another replica's log")
-	require.False(t, s.has(9, 3))
-	require.True(t, s.has(9, 2))
+	require.False(t, s.stuck(9, 3))
+	require.True(t, s.stuck(9, 2))
 	require.True(t, s.accept(beat(2, 5, 0)))
-	require.False(t, s.has(9, 2))
+	require.False(t, s.stuck(9, 2))
 }
