@@ -6,8 +6,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestInMemoryEntries(t *testing.T) {
-	require.EqualValues(t, 512, stockEntries, "dragonboat no longer has this variable, or sets it otherwise")
+func TestStockSizes(t *testing.T) {
+	require.EqualValues(t, [...]uint64{512, 96, 64 << 20, 64, 64 << 20}, stock,
+		"dragonboat no longer has one of these variables, or sets it otherwise")
 	require.EqualValues(t, inMemEntries, entrySliceSize)
 	require.EqualValues(t, inMemFree, minEntrySliceSize)
+	require.EqualValues(t, applyBytes, maxEntriesToApplySize)
+	require.EqualValues(t, applySteps, taskQueueBusyCap)
+	require.EqualValues(t, sendBytes, maxEntrySize)
 }
