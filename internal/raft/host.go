@@ -12,6 +12,7 @@ import (
 
 	"github.com/lni/dragonboat/v4"
 	"github.com/lni/dragonboat/v4/config"
+	"github.com/lni/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
@@ -55,6 +56,7 @@ type Options struct {
 
 	// Fault is for tests.
 	Fault Fault
+	files config.IFS // for tests; nil = the disk
 }
 
 const (
@@ -142,6 +144,7 @@ func Open(o Options) (*Host, error) {
 
 func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Listen, o.Address)
+	setDefault[config.IFS](&o.files, vfs.Default)
 	setDefault(&o.Tick, 100*time.Millisecond)
 	setDefault(&o.ElectionTicks, 5)
 	setDefault(&o.HeartbeatTicks, 1)
@@ -221,9 +224,11 @@ func (h *Host) start(s settings) (err error) {
 func (h *Host) nodeHostConfig(s settings, t *transport, m *metrics) config.NodeHostConfig {
 	logDB := logDBConfig(s.LogShards)
 	var factory config.LogDBFactory // nil = Pebble
+	files := h.o.files
 	if s.LogStore == OwnLog {
 		logDB.Shards = 1 // recorded by dragonboat, and must not change
 		factory = logFactory{wal.Options{MustExist: s.Started, SyncInterval: h.o.SyncInterval, OnSync: m.synced, Log: h.log}, &h.wal}
+		files = snapshotFS{files, h.log} // Pebble in dragonboat takes the plain one only
 	}
 	return config.NodeHostConfig{
 		DeploymentID:        h.o.deploymentID(),
@@ -242,6 +247,7 @@ func (h *Host) nodeHostConfig(s settings, t *transport, m *metrics) config.NodeH
 				ExecShards: uint64(s.LogShards), CommitShards: commitWorkers, ApplyShards: applyWorkers,
 				SnapshotShards: snapshotWorkers, CloseShards: closeWorkers,
 			},
+			FS:                  files,
 			TransportFactory:    transportFactory{t},
 			NodeRegistryFactory: h.registry,
 		},
