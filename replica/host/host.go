@@ -176,14 +176,18 @@ func (h *Host) Ready() error {
 	return nil
 }
 
-// Failed says which replicas cannot be opened, and why.
+// Failed says which replicas cannot be opened or are damaged, and why.
 func (h *Host) Failed() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var failed []string
 	for id, s := range h.slots {
-		if s.wanted && !s.parked && s.err != nil {
-			failed = append(failed, fmt.Sprintf("replica %d of %v: %v", s.assignment.ReplicaID, id, s.err))
+		err := s.err
+		if s.replica != nil {
+			err = s.replica.Damage()
+		}
+		if s.wanted && !s.parked && err != nil {
+			failed = append(failed, fmt.Sprintf("replica %d of %v: %v", s.assignment.ReplicaID, id, err))
 		}
 	}
 	slices.Sort(failed)

@@ -38,6 +38,12 @@ const (
 // record counts as live if it has not expired by the partition clock: whether one
 // that has is still stored depends on the compactions of each replica.
 func (p *Partition) Checksum(ctx context.Context) (Checksum, error) {
+	sum, err := p.checksum(ctx)
+	p.NoteDamage(err)
+	return sum, err
+}
+
+func (p *Partition) checksum(ctx context.Context) (Checksum, error) {
 	h, err := p.Acquire()
 	if err != nil {
 		return Checksum{}, err

@@ -20,6 +20,7 @@ import (
 //	db-000001/     an engine; a snapshot from another replica makes the next one
 //	db-000002.tmp/ a snapshot being received
 //	pin-000001/    a checkpoint being streamed to another replica
+//	DAMAGED        why the replica must not be opened any more
 //	PURGED         hash count up to which records left by splits are gone
 //	base-8-1/      a checkpoint for the partition that a split into 8 makes, of
 //	               attempt 1, until that partition's replica takes it away
@@ -32,6 +33,7 @@ const (
 	// must not overlook. Others are written as 1.
 	identityFormat = 2
 	currentFile    = "CURRENT"
+	damagedFile    = "DAMAGED"
 	dbPrefix       = "db-"
 	pinPrefix      = "pin-"
 	tmpSuffix      = durable.TmpSuffix

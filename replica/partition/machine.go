@@ -54,6 +54,7 @@ type machine struct {
 	tuned  engine.Tuning
 	purges int32 // guarded by tuneMu: partition count, see Partition.Purge
 
+	damage  atomic.Pointer[error] // see Partition.NoteDamage
 	applied atomic.Uint64
 	clockMS atomic.Uint64
 	halves  atomic.Pointer[halves]
@@ -203,7 +204,19 @@ func (m *machine) applyEntry(h *Handle, e statemachine.Entry) error {
 
 func (m *machine) broken(index uint64, err error) error {
 	m.log.WithError(err).WithField("index", index).Error("log entry cannot be applied, the process must stop")
+	m.keepShut(err)
 	return fmt.Errorf("partition %v: entry %d: %w", m.id, index, err)
+}
+
+// keepShut sees to it that damaged data costs the node one restart and not one
+// after the other.
+func (m *machine) keepShut(err error) {
+	if !errors.Is(err, engine.ErrCorruption) {
+		return
+	}
+	if err := m.place.markDamaged(err); err != nil {
+		m.log.WithError(err).Error("damage of the replica is not recorded")
+	}
 }
 
 // endRun gives the batch to the engine, then answers its writes.
@@ -267,6 +280,7 @@ func (m *machine) Sync() error {
 		}
 		if !errors.Is(err, engine.ErrNoSpace) {
 			m.log.WithError(err).Error("engine cannot flush, the process must stop")
+			m.keepShut(err)
 			return fmt.Errorf("partition %v: flush: %w", m.id, err)
 		}
 		select {
@@ -387,6 +401,7 @@ func (m *machine) switchTo(name, dir string) error {
 		return errors.Join(fmt.Errorf("partition %v: %w", m.id, err), e.Close())
 	}
 	m.use(e, dir, st)
+	m.damage.Store(nil)
 	m.log.WithField("index", st.AppliedIndex).Info("replica continues from a snapshot")
 	return nil
 }

@@ -37,11 +37,13 @@ const (
 
 // watch follows leadership and membership for those who want to know.
 func (p *Partition) watch() {
+	var again <-chan time.Time // to lead no more
 	for {
 		select {
 		case <-p.closing:
 			return
 		case <-p.members.wake:
+		case <-again:
 		}
 		if p.leadership.get().mine {
 			p.refreshMembers()
@@ -49,6 +51,7 @@ func (p *Partition) watch() {
 		if p.o.Changed != nil {
 			p.o.Changed(p)
 		}
+		again = p.yield()
 	}
 }
 
@@ -115,6 +118,11 @@ func (p *Partition) Report() *arion.ReplicaReport {
 		r.State = arion.ReplicaState_CLOSING
 	case p.o.Raft.LogShort(p.shardID, p.replicaID):
 		r.State, r.Error = arion.ReplicaState_LOST, ErrLogLost.Error()+": the leader counts on entries beyond its end"
+	case p.Damage() != nil:
+		r.Error = p.Damage().Error()
+		if !mine {
+			r.State = arion.ReplicaState_FAILED
+		}
 	}
 	return r
 }
@@ -264,12 +272,23 @@ func (p *Partition) TransferLeader(ctx context.Context, replicaID int64) error {
 	}
 }
 
-// handOver transfers leadership before closing, to the voter heard of last. If
-// that fails the others elect a leader by themselves.
+// handOver transfers leadership before closing. If that fails the others elect a
+// leader by themselves.
 func (p *Partition) handOver() {
-	m := p.members.known.Load()
-	if !p.leadership.get().mine || m == nil {
+	best := p.successor()
+	if best == 0 || !p.leadership.get().mine {
 		return
+	}
+	if err := p.TransferLeader(context.Background(), best); err != nil {
+		p.log.WithError(err).Debug("leadership was not handed over")
+	}
+}
+
+// successor is the other voter heard of last, or 0.
+func (p *Partition) successor() int64 {
+	m := p.members.known.Load()
+	if m == nil {
+		return 0
 	}
 	best, silence := int64(0), p.o.Raft.ElectionTimeout()
 	for _, r := range m.members {
@@ -280,12 +299,7 @@ func (p *Partition) handOver() {
 			best, silence = r.ReplicaID, s
 		}
 	}
-	if best == 0 {
-		return
-	}
-	if err := p.TransferLeader(context.Background(), best); err != nil {
-		p.log.WithError(err).Debug("leadership was not handed over")
-	}
+	return best
 }
 
 // RemoveLog deletes the raft log of a replica that has been closed and is no

@@ -130,6 +130,7 @@ type Partition struct {
 	figures    figures
 	defaultTTL atomic.Uint32
 
+	yielded   time.Time     // leadership, last, because of damage; of watch
 	removed   atomic.Bool   // from the group
 	closing   chan struct{} // closed: loops end
 	closeOnce sync.Once
@@ -188,6 +189,9 @@ func (p *Partition) start(ctx context.Context) error {
 	}
 	if known && p.machine.place.live == "" {
 		return ErrDataLost
+	}
+	if err := p.machine.place.damaged(); err != nil {
+		return err
 	}
 	if err := p.adopt(); err != nil {
 		return err
@@ -442,7 +446,9 @@ func (p *Partition) Compact(ctx context.Context, o engine.CompactOptions) error 
 		return err
 	}
 	defer h.Release()
-	return h.Compact(ctx, o)
+	err = h.Compact(ctx, o)
+	p.NoteDamage(err)
+	return err
 }
 
 // pushClock waits until the clock has reached the present. That it could not is

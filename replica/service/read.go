@@ -46,13 +46,24 @@ func (c *call) answer() {
 		c.end()
 		return
 	case err != nil:
+		c.replica.NoteDamage(err)
 		c.s.log.WithError(err).WithFields(logrus.Fields{"rpc": c.Name, "partition": c.PartitionIndex, "table": c.AppID}).
 			Error("storage failed in a read")
+		if c.replica.Yields() {
+			release(result)
+			c.Fail(code.InvalidState) // for the client to ask who leads by then
+			c.end()
+			return
+		}
 	}
 	if c.o.ranged {
 		c.answered = time.Now()
 	}
 	c.finish(result, sizeOf(result))
+	release(result)
+}
+
+func release(result frame.Message) {
 	if r, ok := result.(*read.RangeReply); ok {
 		r.Release()
 	}

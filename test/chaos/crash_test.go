@@ -68,13 +68,17 @@ func agreed(t *testing.T, v View) {
 }
 
 // damage is what a disk may do to a server that is down. The server must come
-// back with everything, or refuse, naming what it cannot read.
+// back with everything, or refuse, naming what it cannot read: its replicas are then
+// made anew in the same place, unless it has to stay away.
 type damage struct {
 	name string
 	do   func(t *testing.T, dir string)
 	// says is in the log of a server that does not come back whole.
 	says string
-	long bool // not in the short form
+	// stored tells that do needs data in files, and only reads notice.
+	stored bool
+	away   bool // the whole server refuses to start
+	long   bool // not in the short form
 }
 
 var damages = []damage{
@@ -82,19 +86,19 @@ var damages = []damage{
 		path, end := segment(t, dir)
 		overwrite(t, path, end+64, []byte("ANRL and nothing more of a record"))
 	}},
-	{name: "half of the raft log", says: logDamaged, long: true, do: func(t *testing.T, dir string) {
+	{name: "half of the raft log", says: logDamaged, away: true, long: true, do: func(t *testing.T, dir string) {
 		path, end := segment(t, dir)
 		require.NoError(t, os.Truncate(path, end/2))
 	}},
-	{name: "missing raft log", says: logDamaged, long: true, do: func(t *testing.T, dir string) {
+	{name: "missing raft log", says: logDamaged, away: true, long: true, do: func(t *testing.T, dir string) {
 		path, _ := segment(t, dir)
 		require.NoError(t, os.Remove(path))
 	}},
-	{name: "flipped bits in the raft log", says: logDamaged, long: true, do: func(t *testing.T, dir string) {
+	{name: "flipped bits in the raft log", says: logDamaged, away: true, long: true, do: func(t *testing.T, dir string) {
 		path, end := segment(t, dir)
 		flip(t, path, end/2)
 	}},
-	{name: "raft log without its manifest", says: "raft log", long: true, do: func(t *testing.T, dir string) {
+	{name: "raft log without its manifest", says: "raft log", away: true, long: true, do: func(t *testing.T, dir string) {
 		require.NoError(t, os.Remove(newest(t, dir, "raft/host/*/log/MANIFEST")))
 	}},
 	{name: "no raft directory", says: "lost its raft log", long: true, do: func(t *testing.T, dir string) {
@@ -102,6 +106,13 @@ var damages = []damage{
 	}},
 	{name: "torn manifest of a partition", says: "engine corruption", do: func(t *testing.T, dir string) {
 		cut(t, newest(t, dir, "partitions/*/db-*/MANIFEST-*"), 7)
+	}},
+	{name: "flipped bytes in the data of a partition", says: "stored data is damaged", stored: true, do: func(t *testing.T, dir string) {
+		// In the first block: what opening reads is in the last.
+		flip(t, newest(t, dir, "partitions/*/db-*/*.sst"), 64)
+	}},
+	{name: "partition without its CURRENT file", says: "tables without a CURRENT file", stored: true, long: true, do: func(t *testing.T, dir string) {
+		require.NoError(t, os.Remove(newest(t, dir, "partitions/*/db-*/CURRENT")))
 	}},
 	{name: "partition without its data", says: "engine does not exist", long: true, do: func(t *testing.T, dir string) {
 		require.NoError(t, os.RemoveAll(filepath.Dir(newest(t, dir, "partitions/*/db-*/CURRENT"))))
@@ -164,8 +175,11 @@ func onlyLong(t *testing.T) {
 // longKills is what make chaos asks for.
 const longKills = 10
 
+// giveUp is the repair delay here: nobody waits for a replica that does not open.
+const giveUp = "ARION_META_REPLACE_AFTER=6s"
+
 func (d damage) run(t *testing.T) {
-	p := cluster.StartProcesses(t, cluster.ProcessOptions{})
+	p := cluster.StartProcesses(t, cluster.ProcessOptions{Metas: 3, Env: []string{giveUp}})
 	c := connect(t, p.Metas())
 	v := View{System: p, Admin: admin.New(c)}
 	ledger := NewLedger(makeTable(t, c, "crash", partitions), 16)
@@ -173,12 +187,18 @@ func (d damage) run(t *testing.T) {
 	// All three hold everything: what one disk forgets, two remember.
 	require.NoError(t, ledger.Verify(context.Background()))
 	agreed(t, v)
+	if d.stored {
+		require.NoError(t, p.Restart("replica1")) // what it has in memory goes to files
+	}
 	require.NoError(t, p.Kill("replica1"))
 	d.do(t, filepath.Join(p.Dir, "replica1"))
 
 	failed, err := v.settle(t, p, "replica1")
 	t.Logf("restart: %v; failed replicas: %v", err, failed)
 	require.NoError(t, ledger.Verify(context.Background()))
+	if d.stored {
+		v.readFrom(t, p, "replica1", ledger, d.says)
+	}
 	loadUntil(t, ledger, 300, nil)
 	require.NoError(t, ledger.Verify(context.Background()))
 	if d.says != "" {
@@ -188,11 +208,51 @@ func (d damage) run(t *testing.T) {
 			}
 			return nil
 		})
+	}
+	if d.away {
 		return
 	}
+	v.healed(t, "replica1")
 	agreed(t, v)
 	require.NoError(t, p.Kill("replica2"))
 	require.NoError(t, ledger.Verify(context.Background()))
+}
+
+// healed waits until a server has nothing to complain of any more and every
+// partition is whole.
+func (v View) healed(t *testing.T, name string) {
+	t.Helper()
+	eventually(t, "all replicas to be there again", func() error {
+		if failed := v.failed(t, name); len(failed) > 0 {
+			return fmt.Errorf("%s: %v", name, failed)
+		}
+		return v.Whole(context.Background(), partitions, copies)
+	})
+}
+
+// readFrom makes a server lead and reads everything until it says that its data is
+// damaged. The readers never hear of it: another replica answers them.
+func (v View) readFrom(t *testing.T, p *cluster.Processes, name string, ledger *Ledger, says string) {
+	t.Helper()
+	eventually(t, "the damage to be noticed", func() error {
+		if strings.Contains(p.Log(name), says) {
+			return nil
+		}
+		held := map[[2]int32]int64{}
+		if status := v.Status(context.Background())[name]; status != nil {
+			for _, r := range status.Replicas {
+				held[[2]int32{r.TableID, r.PartitionIndex}] = r.ReplicaID
+			}
+		}
+		for _, l := range v.Leaders(context.Background()) {
+			if to := held[[2]int32{l.Table, l.Partition}]; l.Server != name && to != 0 {
+				_ = v.Transfer(context.Background(), l, to) // it may be behind, or not open yet
+			}
+		}
+		require.NoError(t, ledger.Verify(context.Background()))
+		return fmt.Errorf("%q is not in the log of %s", says, name)
+	})
+	v.healed(t, name)
 }
 
 // settle restarts a server and waits until it serves, has ended, or says which
