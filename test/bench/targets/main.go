@@ -133,10 +133,10 @@ func (r *lab) bench(table, workload string, inFlight int, more ...string) (figur
 	return command(r.arion, args)
 }
 
-func (r *lab) peerRun(mode, workload string, connections, inFlight int) (figures, error) {
-	return command(r.peer, []string{"-mode", mode, "-workload", workload, "-addr", fmt.Sprint("127.0.0.1:", r.port+50),
+func (r *lab) peerRun(mode, workload string, connections, inFlight int, more ...string) (figures, error) {
+	return command(r.peer, append([]string{"-mode", mode, "-workload", workload, "-addr", fmt.Sprint("127.0.0.1:", r.port+50),
 		"-connections", strconv.Itoa(connections), "-in-flight", strconv.Itoa(inFlight), "-records", strconv.Itoa(r.records),
-		"-value-size", "128", "-dir", r.dir, "-duration", fmt.Sprint(r.seconds, "s")})
+		"-value-size", "128", "-dir", r.dir, "-duration", fmt.Sprint(r.seconds, "s")}, more...))
 }
 
 func command(binary string, args []string) (f figures, err error) {
