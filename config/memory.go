@@ -8,7 +8,7 @@ import (
 // The shares of node.memory. Block cache and Go heap together stay below the
 // whole: threads, C libraries and fragmentation take the rest.
 const (
-	cacheShare    = 45 // percent: blocks, indexes, filters, and the memtables below
+	cacheShare    = 40 // percent: blocks, indexes, filters, and the memtables below
 	memtableShare = 15 // of the whole, inside the cache
 	heapShare     = 45 // Go heap: requests, replies, raft entries in flight, everything else
 	requestShare  = 10 // of the whole, inside the heap
