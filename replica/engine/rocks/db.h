@@ -36,6 +36,8 @@ class FlushHook final : public rocksdb::EventListener {
   const uintptr_t hook_;
 };
 
+std::shared_ptr<rocksdb::Logger> NewInfoLog(const std::string& dir);
+
 struct arion_budget {
   std::shared_ptr<rocksdb::WriteBufferManager> manager;
 };

@@ -42,7 +42,7 @@ func (s *store) open(opts engine.Options) error {
 	s.options = s.opener.options.Clone()
 	s.options.SetCreateIfMissing(!opts.MustExist)
 	s.hook = newHook(opts.BeforeFlush)
-	s.c = C.arion_db_new(handle(s.options), C.uintptr_t(s.hook))
+	s.c = C.arion_db_new(handle(s.options), ptr([]byte(s.dir)), C.size_t(len(s.dir)), C.uintptr_t(s.hook))
 	db, err := grocksdb.OpenDb(s.options, s.dir)
 	if err != nil {
 		s.options.Destroy()

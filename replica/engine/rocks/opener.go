@@ -92,8 +92,6 @@ const (
 	bloomBitsPerKey = 10
 	// hashRatio is records per bucket of a block's hash index.
 	hashRatio     = 0.75
-	infoLogBytes  = 4 << 20
-	infoLogFiles  = 2
 	manifestBytes = 16 << 20
 )
 
@@ -160,9 +158,6 @@ func (o *Opener) newOptions() *grocksdb.Options {
 	opt.SetMaxBytesForLevelBase(o.cfg.LevelBytes)
 	opt.SetBytesPerSync(1 << 20) // spreads write-back of tables instead of one burst at their sync
 	opt.SetMaxManifestFileSize(manifestBytes)
-	opt.SetInfoLogLevel(grocksdb.WarnInfoLogLevel)
-	opt.SetMaxLogFileSize(infoLogBytes)
-	opt.SetKeepLogFileNum(infoLogFiles)
 	if o.limiter != nil {
 		opt.SetRateLimiter(o.limiter)
 	}

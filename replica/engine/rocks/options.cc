@@ -66,11 +66,12 @@ void arion_options_share(void* options, arion_budget* b, uint64_t periodic_compa
   o.skip_stats_update_on_db_open = true;
 }
 
-arion_db* arion_db_new(void* options, uintptr_t hook) {
+arion_db* arion_db_new(void* options, const char* dir, size_t len, uintptr_t hook) {
   rocksdb::Options& o = OptionsOf(options);
   auto* d = new arion_db;
   o.compaction_filter_factory = arion::NewFilterFactory(d->filter);
   o.listeners = {d->errors};
+  o.info_log = NewInfoLog(std::string(dir, len));
   if (hook != 0) o.listeners.push_back(std::make_shared<FlushHook>(hook));
   d->budget = o.write_buffer_manager;
   return d;

@@ -51,11 +51,11 @@ uint64_t arion_budget_active(arion_budget* b);  // bytes in memtables still writ
 uint64_t arion_budget_total(arion_budget* b);   // plus those being flushed
 void arion_options_share(void* options, arion_budget* b, uint64_t periodic_compaction_sec);
 
-// arion_db_new installs the filter and the listeners of one database in its own
-// options, before it is opened; arion_db_attach follows the opening. The
+// arion_db_new installs the filter, the listeners and the info log of one database
+// in its own options, before it is opened in dir; arion_db_attach follows the opening. The
 // database must be closed before arion_db_free. hook, if not 0, is what
 // arion_before_flush is called with.
-arion_db* arion_db_new(void* options, uintptr_t hook);
+arion_db* arion_db_new(void* options, const char* dir, size_t len, uintptr_t hook);
 
 // Implemented in Go. Called by a thread of RocksDB once the memtables of a flush
 // are chosen, before they are written.
