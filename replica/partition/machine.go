@@ -49,6 +49,7 @@ type machine struct {
 	batch   engine.Batch
 	mine    []answered
 	began   time.Time // of the run
+	long    longLog
 
 	tuneMu sync.Mutex
 	tuned  engine.Tuning
@@ -163,7 +164,9 @@ func (m *machine) Update(entries []statemachine.Entry) ([]statemachine.Entry, er
 		return nil, err
 	}
 	defer h.Release()
+	bytes := 0
 	for i := range entries {
+		bytes += len(entries[i].Cmd)
 		if m.batch.Len() == 0 {
 			m.began = time.Now()
 		}
@@ -176,6 +179,7 @@ func (m *machine) Update(entries []statemachine.Entry) ([]statemachine.Entry, er
 			}
 		}
 	}
+	m.long.add(uint64(len(entries)), uint64(bytes))
 	return entries, nil
 }
 

@@ -170,6 +170,7 @@ func newPartition(o Options) *Partition {
 		metrics: o.Metrics, log: p.log, proposer: proposerID,
 		answer:  func(seq uint64, results []apply.Result, run runTimes) { p.proposer.applied(seq, results, run) },
 		changed: func() { notify(p.members.wake) },
+		long:    newLongLog(),
 		done:    make(chan struct{}),
 	}
 	p.proposer = newProposer(p, proposerID)
@@ -217,10 +218,11 @@ func (p *Partition) start(ctx context.Context) error {
 		p.wg.Add(1)
 		go func() { defer p.wg.Done(); p.root() }()
 	}
-	p.wg.Add(3)
+	p.wg.Add(4)
 	go func() { defer p.wg.Done(); p.proposer.run() }()
 	go func() { defer p.wg.Done(); p.reader.run() }()
 	go func() { defer p.wg.Done(); p.watch() }()
+	go func() { defer p.wg.Done(); p.truncateLong() }()
 	return nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lni/dragonboat/v4"
 
 	"github.com/arionkv/arion/idl/code"
 	"github.com/arionkv/arion/internal/durable"
@@ -267,7 +266,7 @@ func (p *Partition) root() {
 		case <-time.After(rootRetry):
 		}
 		if p.machine.applied.Load() > 0 {
-			p.truncate()
+			p.truncate(rootOverhead, p.o.ReadTimeout)
 			continue
 		}
 		// A snapshot of a machine that has applied nothing is passed over by the
@@ -285,19 +284,4 @@ func (p *Partition) truncated() bool {
 	}
 	first, _ := log.GetRange()
 	return first > 1
-}
-
-func (p *Partition) truncate() {
-	state, err := p.nodeHost.RequestSnapshot(p.shardID, dragonboat.SnapshotOption{
-		OverrideCompactionOverhead: true, CompactionOverhead: rootOverhead,
-	}, p.o.ReadTimeout)
-	if err != nil {
-		return // busy with another one
-	}
-	defer state.Release()
-	select {
-	case <-state.AppliedC():
-	case <-p.closing:
-	case <-p.machine.done:
-	}
 }

@@ -209,7 +209,7 @@ func TestJoinerIsNotGivenTheLog(t *testing.T) {
 	}
 	eventually(t, "truncation", func() bool {
 		_, p := c.leader(1)
-		p.truncate()
+		p.truncate(rootOverhead, p.o.ReadTimeout)
 		return p.truncated()
 	})
 	eventually(t, "snapshot", func() bool { v, _ := peek(joined, based); return v == "base" })
