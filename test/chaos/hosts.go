@@ -24,6 +24,7 @@ type hostFaults struct {
 }
 
 const (
+	copies = 3 // of every partition
 	// healing bounds how long the cluster may take to be whole again after a fault
 	// is over: what users are promised.
 	healing = 5 * time.Minute

@@ -20,7 +20,6 @@ import (
 
 const (
 	partitions = 4
-	copies     = 3
 	loaders    = 12
 	// judgePatience bounds the search for an order of one hash key's history.
 	judgePatience = time.Minute
