@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-
 	"github.com/arionkv/arion/idl/code"
 	"github.com/arionkv/arion/internal/durable"
 	"github.com/arionkv/arion/replica/apply"
