@@ -14,12 +14,17 @@ import (
 )
 
 func main() {
-	root := newRoot()
+	root, explain := newRoot()
 	// What fails before a command runs is a mistake on the command line.
 	began := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
+	var unknown error
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) { unknown = explain(cmd, args) })
 	err := root.Execute()
-	if err != nil && !began {
+	switch {
+	case unknown != nil:
+		err = unknown
+	case err != nil && !began:
 		err = usageError{err}
 	}
 	os.Exit(exitCode(err))
@@ -33,8 +38,10 @@ func untilSignal() context.Context {
 	return ctx
 }
 
-func newRoot() *cobra.Command {
-	root := &cobra.Command{
+// newRoot gives the command tree, and what explains a command or tells that there
+// is none of that name.
+func newRoot() (root *cobra.Command, explain func(*cobra.Command, []string) error) {
+	root = &cobra.Command{
 		Use:   "arion",
 		Short: "A distributed key-value store that speaks the Apache Pegasus protocol",
 		Example: "  arion onebox --dir data/onebox\n  arion shell\n  arion --table temp set user1 name Ada\n" +
@@ -56,7 +63,43 @@ func newRoot() *cobra.Command {
 		}
 		return run(args) // an unknown name: the shell has advice
 	}
-	return root
+	usual := root.HelpFunc()
+	explain = func(cmd *cobra.Command, _ []string) error {
+		if words := cmd.Flags().Args(); cmd == root && len(words) > 0 {
+			return run(append([]string{"help"}, words...))
+		}
+		usual(cmd, nil)
+		return nil
+	}
+	root.SetHelpCommand(&cobra.Command{
+		Use: "help [command]", Short: "Help about any command",
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return commandNames(root, args), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, _, err := root.Find(args)
+			if err != nil || cmd == root && len(args) > 0 {
+				return run(append([]string{"help"}, args...))
+			}
+			return cmd.Help()
+		},
+	})
+	return root, explain
+}
+
+// commandNames are those below the command that words name.
+func commandNames(root *cobra.Command, words []string) []string {
+	cmd, rest, err := root.Find(words)
+	if err != nil || len(rest) > 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	return names
 }
 
 // exitStatus is an error that was already shown and only sets the status.

@@ -36,7 +36,7 @@ func (s *shellFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.table, "table", "", "table to use")
 	f.StringVarP(&s.output, "output", "o", string(render.Table), "table, wide, json, jsonl, csv, yaml or raw")
 	f.BoolVarP(&s.quiet, "quiet", "q", false, "no footers")
-	f.BoolVarP(&s.yes, "yes", "y", false, "administer without asking")
+	f.BoolVarP(&s.yes, "yes", "y", false, "administer without asking, at the prompt without enable")
 	f.StringVar(&s.timeout, "timeout", command.DefaultTimeout.String(), "longest time of one command")
 	f.BoolVar(&s.hex, "hex", false, "print keys and values as hex:…")
 	f.BoolVar(&s.b64, "b64", false, "print keys and values as b64:…")
@@ -50,6 +50,9 @@ const defaultMeta = "127.0.0.1:34601"
 func (s *shellFlags) options() (shell.Options, error) {
 	o := shell.Options{Profiles: profile.Default(), Version: version.Line(), Quiet: s.quiet, Yes: s.yes, Origins: command.Origins{}}
 	p, err := o.Profiles.Get(s.settle("ctx", &s.ctx, "", o.Origins))
+	if errors.Is(err, profile.ErrUnknown) {
+		err = fmt.Errorf("%w: arion ctx list shows those there are, arion ctx add keeps one", err)
+	}
 	if err != nil {
 		return o, usageError{err}
 	}

@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -57,6 +58,7 @@ func (i *invocation) fail(err error) int {
 	if p := i.session.Profile; p != nil && p.TLS != nil && f.Exit == ExitUnreachable {
 		f.Try = "the profile " + p.Name + " asks for TLS, and " + tlsNote
 	}
+	f.At, f.Try = i.session.At, strings.Replace(f.Try, "help <command>", "help "+i.verb, 1)
 	if i.result == nil {
 		i.open(nil, nil)
 	}

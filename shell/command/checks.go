@@ -19,7 +19,7 @@ import (
 func checkVerbs() []verb {
 	return []verb{
 		{
-			use:   "check_and_set <hash_key>",
+			use:   "check_and_set <hash_key> -c <check_sort_key> -t <check> -s <set_sort_key> -v <value>",
 			short: "write a record if a record of the same hash key passes a check",
 			example: "check_and_set user1 -c state -t bytes_equal -o new -s state -v active\n" +
 				"check_and_set user1 -c lock -t not_exist -s lock -v me -l 30",

@@ -73,7 +73,7 @@ func runGetEnvs(ctx context.Context, c *call) error {
 
 func runSetEnvs(ctx context.Context, c *call) error {
 	if len(c.args)%2 != 0 {
-		return usagef(fmt.Sprintf("key %q has no value", c.text(len(c.args)-1)))
+		return usagef(fmt.Sprintf("env %q has no value; usage: envs set <env> <value> ...: the table is that of use or --table", c.text(len(c.args)-1)))
 	}
 	envs := make(map[string]string)
 	for i := 0; i < len(c.args); i += 2 {

@@ -150,6 +150,15 @@ func failureOfAdmin(e *admin.Error) render.Failure {
 			f.Try = "does the server at " + e.Target + " run? node list and cluster metas show who is alive"
 		}
 	}
+	if e.Op == "start-split" && errors.Is(e, admin.ErrBusy) {
+		f.Try = "split status " + e.Target + " shows how far it is"
+	}
+	if e.Op == "set-envs" && e.Code == code.InvalidParameters {
+		f.Try = "envs list shows what each env takes"
+	}
+	if e.Code == code.HandlerNotFound && ofEveryMeta[e.Op] {
+		f.Try = "check --meta: this may be a replica server"
+	}
 	if e.Op == "propose" && e.Code == code.InvalidParameters && e.Hint == "" {
 		f.Cause = "the node is not known, holds a replica already, or holds none"
 		f.Try = "node list shows the nodes, table partitions who holds what"
@@ -167,6 +176,9 @@ func failureOfAdmin(e *admin.Error) render.Failure {
 	}
 	return f
 }
+
+// ofEveryMeta are operations that no meta server is without.
+var ofEveryMeta = map[string]bool{"list-tables": true, "get-table": true, "query-table": true, "list-nodes": true, "cluster-info": true, "create-table": true}
 
 // ofNode are the operations that ask the server they name, and no meta server.
 var ofNode = map[string]bool{"remote-command": true, "status": true, "query-disks": true, "detect-hotkey": true}
@@ -213,6 +225,8 @@ func other(err error, verb string) render.Failure {
 		f.Code, f.Exit, f.Try = "TIMED_OUT", ExitUnreachable, "check --meta; nodes shows who is alive"
 	case errors.Is(err, client.ErrUnavailable):
 		f.Code, f.Try = "UNREACHABLE", "check --meta: is a meta server running there?"
+	case errors.Is(err, client.ErrInvalidArgument):
+		f.Try = "--meta takes host:port, several separated by commas"
 	}
 	return f
 }

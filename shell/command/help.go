@@ -21,7 +21,13 @@ func helpVerb() verb {
 	}
 }
 
-const bytesHelp = `Keys and values: bare, "with \x00 escapes", 'literal', hex:00FF, b64:…, i64:42, file:path, - for standard input`
+const bytesHelp = `Keys and values: bare, "with \x00 escapes", 'literal', hex:00FF, b64:…, i64:42, file:path, - for standard input
+(after arion on a command line, quotes and escapes are those of the system's shell: say hex: or b64:)`
+
+// takesBytes tells the verbs that work on keys or values.
+func (v *verb) takesBytes() bool {
+	return strings.Contains(v.use, "_key>") || strings.Contains(v.use, "[hash_key]")
+}
 
 // exitHelp is the same for all verbs: the statuses are a property of the outcome.
 const exitHelp = "exit status: 0 done, 1 failed, 2 usage, 3 not reached, 4 not found, 5 refused, 6 busy, 7 in doubt, 130 interrupted"
@@ -124,6 +130,9 @@ func (i *invocation) explain(v *verb) {
 	if len(v.related) > 0 {
 		fmt.Fprintf(out, "\nrelated: %s\n", strings.Join(v.related, ", "))
 	}
+	if v.takesBytes() {
+		fmt.Fprintln(out, bytesHelp)
+	}
 	fmt.Fprintf(out, "common flags: %s\n%s\n", strings.Join(common, " "), exitHelp)
 }
 
@@ -135,6 +144,20 @@ func flagName(f *pflag.Flag) string {
 }
 
 func indent(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
+
+// helpOf turns "table --help" into "help table".
+func helpOf(words []parse.Word) (asked []parse.Word, texts []string) {
+	asked = []parse.Word{{Text: "help"}}
+	for _, w := range words {
+		if w.Literal || w.Text != "--help" {
+			asked = append(asked, w)
+		}
+	}
+	for _, w := range asked {
+		texts = append(texts, w.Text)
+	}
+	return asked, texts
+}
 
 // wantsHelp tells whether the words after a name ask for help by --help.
 func wantsHelp(words []parse.Word) bool {

@@ -4,9 +4,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
+	"github.com/arionkv/arion/client"
 	"github.com/arionkv/arion/client/admin"
 	"github.com/arionkv/arion/shell/render"
 )
@@ -15,12 +19,12 @@ import (
 func loadVerbs() []verb {
 	return []verb{
 		{
-			use: "table rates [table]", short: "show reads and writes per second of tables, or of the partitions of one",
+			use: "table rates [table[.partition]]", short: "show reads and writes per second of tables, or of the partitions of one",
 			example: "table rates\ntable rates temp --sort -writes",
 			max:     1, run: runRates, related: []string{"table stat", "hot_keys", "top"},
 		}, {
-			use: "hot_keys [table]", short: "show the hash keys used most in the last seconds",
-			example: "hot_keys\nhot_keys temp --like write",
+			use: "hot_keys [table[.partition]]", short: "show the hash keys used most in the last seconds",
+			example: "hot_keys\nhot_keys temp --like write\nhot_keys temp.3",
 			max:     1, run: runHotKeys, related: []string{"detect_hotkey", "table rates"},
 		},
 	}
@@ -51,11 +55,7 @@ func (c *call) askReplicas(ctx context.Context, a *admin.Admin, command string, 
 			servers = append(servers, server{"replica-server", n.Addr})
 		}
 	}
-	var args []string
-	if len(c.args) > 0 {
-		args = []string{c.text(0)}
-	}
-	for _, x := range ask(ctx, a, servers, command, args) {
+	for _, x := range ask(ctx, a, servers, command, nil) {
 		if x.err != nil {
 			return x.err
 		}
@@ -66,14 +66,36 @@ func (c *call) askReplicas(ctx context.Context, a *admin.Admin, command string, 
 	return nil
 }
 
+// chosen tells which partitions, as 2.7, belong to the first argument: a table or
+// one partition of it. Without an argument all do. Servers would take ids only, and
+// those without a replica would refuse.
+func (c *call) chosen(ctx context.Context, a *admin.Admin) (func(partition string) bool, error) {
+	if len(c.args) == 0 {
+		return func(string) bool { return true }, nil
+	}
+	t, err := a.GetTable(ctx, c.text(0))
+	if err == nil {
+		return func(partition string) bool { return strings.HasPrefix(partition, strconv.Itoa(int(t.ID))+".") }, nil
+	}
+	if !errors.Is(err, client.ErrTableNotFound) || !strings.Contains(c.text(0), ".") {
+		return nil, err
+	}
+	id, err := namedPartition(ctx, a, c.text(0))
+	return func(partition string) bool { return partition == fmt.Sprintf("%d.%d", id.Table, id.Index) }, err
+}
+
 func runRates(ctx context.Context, c *call) error {
 	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+		chosen, err := c.chosen(ctx, a)
+		if err != nil {
+			return err
+		}
 		var all []replicaRates
-		err := c.askReplicas(ctx, a, "replica.rates", func(node string, text []byte) error {
+		err = c.askReplicas(ctx, a, "replica.rates", func(node string, text []byte) error {
 			var list []replicaRates
 			err := json.Unmarshal(text, &list)
 			for _, r := range list {
-				if r.node = node; r.Leader && (len(c.args) == 0 || r.Table == c.text(0)) {
+				if r.node = node; r.Leader && chosen(r.Partition) {
 					all = append(all, r)
 				}
 			}
@@ -123,13 +145,18 @@ func runHotKeys(ctx context.Context, c *call) error {
 		node      string
 	}
 	return c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+		chosen, err := c.chosen(ctx, a)
+		if err != nil {
+			return err
+		}
 		var all []hot
-		err := c.askReplicas(ctx, a, "replica.hot-keys", func(node string, text []byte) error {
+		err = c.askReplicas(ctx, a, "replica.hot-keys", func(node string, text []byte) error {
 			var list []hot
 			err := json.Unmarshal(text, &list)
 			for _, h := range list {
-				h.node = node
-				all = append(all, h)
+				if h.node = node; chosen(h.Partition) {
+					all = append(all, h)
+				}
 			}
 			return err
 		})

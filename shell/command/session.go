@@ -36,6 +36,8 @@ type Session struct {
 	Profile     *profile.Profile
 	Profiles    profile.Store
 	Origins     Origins // where the settings come from
+	// At is the file and line of the script that the command is from.
+	At string
 	// More reads one more line for a command that asks for it. io.EOF ends.
 	More func(prompt string) (string, error)
 
@@ -93,6 +95,10 @@ func (s *Session) Run(ctx context.Context, words []parse.Word) int {
 	}
 	inv := &invocation{session: s, begin: time.Now(), verb: texts[0]}
 	v, used := find(texts)
+	if v == nil && wantsHelp(words[1:]) { // of a noun, as of a verb
+		words, texts = helpOf(words)
+		v, used = find(texts)
+	}
 	switch {
 	case v == nil:
 		return inv.fail(unknownVerb(texts))
@@ -104,6 +110,10 @@ func (s *Session) Run(ctx context.Context, words []parse.Word) int {
 	cmd := newCommand(inv, v)
 	cmd.SetArgs(parse.Args(words[used:]))
 	if err := cmd.ExecuteContext(ctx); err != nil {
+		// The flags are of the failure as well: who asks for JSON gets it.
+		if restore, wrong := inv.override(cmd.Flags()); wrong == nil {
+			defer restore()
+		}
 		return inv.fail(err)
 	}
 	s.settle()

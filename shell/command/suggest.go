@@ -1,6 +1,7 @@
 package command
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -11,10 +12,27 @@ func suggestion(words []string) string {
 	if below := under(name); len(below) > 0 {
 		return name + " needs a verb: " + strings.Join(below, ", ")
 	}
-	if near := nearest(words); len(near) > 0 {
-		return "did you mean: " + strings.Join(near, ", ")
+	if verb := elsewhere[strings.ToLower(name)]; verb != "" {
+		return "here it is " + verb
+	}
+	for _, names := range [][]string{Names(), slices.Sorted(maps.Keys(nouns))} {
+		if near := nearest(words, names); len(near) > 0 {
+			return "did you mean: " + strings.Join(near, ", ")
+		}
 	}
 	return "help lists the commands"
+}
+
+// elsewhere are words of other stores and of SQL for what this shell calls
+// otherwise, where the letters do not tell.
+var elsewhere = map[string]string{
+	"put": "set", "insert": "set", "write": "set", "read": "get", "delete": "del", "rm": "del", "remove": "del",
+	"mget": "multi_get", "mset": "multi_set", "expire": "set with a ttl_in_seconds", "cas": "check_and_set",
+	"keys": "scan --no_value", "select": "scan", "list": "table list", "tables": "table list", "show": "table list, or table show <table>",
+	"load": "import", "dump": "export", "unload": "export", "cp": "copy_data", "copy": "copy_data",
+	"truncate": "clear_data", "truncate_table": "clear_data", "drop_table": "table drop", "create_table": "table create", "mv": "table rename",
+	"status": "cluster status, or doctor", "health": "doctor", "check": "doctor", "servers": "node list", "move": "partition lead, or balance",
+	"drain": "node drain", "leader": "partition lead", "hotkeys": "hot_keys", "stat": "table stat", "stats": "table stat",
 }
 
 // under lists the verbs of a noun.
@@ -29,15 +47,15 @@ func under(noun string) []string {
 // mostSuggestions keeps the advice on one line.
 const mostSuggestions = 4
 
-// nearest gives the names a slip or two away from what was typed, the closest
+// nearest gives the names that are a slip or two away from what was typed, the closest
 // first, then those that begin with it.
-func nearest(words []string) []string {
+func nearest(words, names []string) []string {
 	type candidate struct {
 		name     string
 		distance int
 	}
 	var found []candidate
-	for _, name := range Names() {
+	for _, name := range names {
 		typed := strings.Join(words[:min(len(words), 1+strings.Count(name, " "))], " ")
 		d := editDistance(typed, name)
 		if d > 2 && len(typed) > 1 && strings.HasPrefix(name, typed) {
@@ -48,11 +66,11 @@ func nearest(words []string) []string {
 		}
 	}
 	slices.SortStableFunc(found, func(a, b candidate) int { return a.distance - b.distance })
-	var names []string
+	var near []string
 	for _, c := range found[:min(len(found), mostSuggestions)] {
-		names = append(names, c.name)
+		near = append(near, c.name)
 	}
-	return names
+	return near
 }
 
 // editDistance counts the insertions, deletions, changes and swaps of neighbours

@@ -50,7 +50,7 @@ func tableVerbs() []verb {
 			aliases: []string{"drop"}, min: 1, max: 1, flags: dropFlags, run: runDrop, changes: true,
 			related: []string{"table recall"},
 		}, {
-			use: "table recall <table_id> [new_name]", short: "bring a dropped table back",
+			use: "table recall <table> [new_name]", short: "bring a dropped table back, by its name or its id",
 			example: "table list -s dropped\nrecall 3 users --dry-run",
 			aliases: []string{"recall"}, min: 1, max: 2, run: runRecall, changes: true,
 		}, {
@@ -358,20 +358,23 @@ func runDrop(ctx context.Context, c *call) error {
 		if err := a.DropTable(ctx, c.text(0), options); err != nil {
 			return err
 		}
+		if p := c.session.Printer; p.People() && !p.Quiet {
+			fmt.Fprintln(p.Err, "table recall "+c.text(0)+" brings it back")
+		}
 		return c.done(render.Summary{Text: fmt.Sprintf("drop table %s succeed", quoted(c.text(0)))})
 	})
 }
 
 func runRecall(ctx context.Context, c *call) error {
-	id, err := strconv.ParseInt(c.text(0), 10, 32)
+	id, err := c.dropped(ctx)
 	if err != nil {
-		return usagef(fmt.Sprintf("table id is %q, not a number; ls -s dropped shows it", c.text(0)))
+		return err
 	}
 	if allowed, err := c.proceed(plan{act: fmt.Sprintf("bring table %d back", id)}); !allowed {
 		return err
 	}
 	return c.administerFor(ctx, createTimeout, func(ctx context.Context, a *admin.Admin) error {
-		t, err := a.RecallTable(ctx, int32(id), c.optional(1, ""))
+		t, err := a.RecallTable(ctx, id, c.optional(1, ""))
 		if err != nil {
 			return err
 		}
@@ -383,6 +386,37 @@ func runRecall(ctx context.Context, c *call) error {
 			Fields: []render.Field{{Name: "table", Value: t.Name}},
 		})
 	})
+}
+
+// dropped gives the id of the dropped table that the first argument names. Several
+// of one name may have been dropped: the person chooses, by the id.
+func (c *call) dropped(ctx context.Context) (int32, error) {
+	name := c.text(0)
+	if id, err := strconv.ParseInt(name, 10, 32); err == nil {
+		return int32(id), nil
+	}
+	var ids []string
+	var id int32
+	err := c.administer(ctx, func(ctx context.Context, a *admin.Admin) error {
+		tables, err := a.ListTables(ctx, admin.StatusDropped)
+		for _, t := range tables {
+			if t.Name == name {
+				id = t.ID
+				ids = append(ids, strconv.Itoa(int(t.ID)))
+			}
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case len(ids) == 0:
+		return 0, usagef("no table " + quoted(name) + " has been dropped; ls -s dropped shows those that can be recalled")
+	case len(ids) > 1:
+		return 0, usagef(fmt.Sprintf("%d tables %s have been dropped; say which by its id: %s; ls -s dropped -o wide tells them apart",
+			len(ids), quoted(name), strings.Join(ids, ", ")))
+	}
+	return id, nil
 }
 
 func runRename(ctx context.Context, c *call) error {

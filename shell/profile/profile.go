@@ -50,7 +50,7 @@ type file struct {
 const fileFormat = 1
 
 // ErrUnknown: there is no profile of that name.
-var ErrUnknown = errors.New("no such profile")
+var ErrUnknown = errors.New("there is no context of that name")
 
 func (s Store) load() (*file, error) {
 	f := &file{Format: fileFormat, Profiles: map[string]*Profile{}}

@@ -70,6 +70,9 @@ func (r *jsonResult) failure(buf []byte, f Failure, took time.Duration) error {
 	buf = appendMember(buf, "what", f.What)
 	buf = appendMember(buf, "cause", f.Cause)
 	buf = appendMember(buf, "try", f.Try)
+	if f.At != "" {
+		buf = appendMember(buf, "at", f.At)
+	}
 	buf = appendMember(buf, "exit", f.Exit)
 	return r.end(append(buf, '}'))
 }

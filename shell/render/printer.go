@@ -134,6 +134,7 @@ type Failure struct {
 	Code  string
 	Cause string
 	Try   string
+	At    string // file and line of the script; empty elsewhere
 	Exit  int
 }
 
@@ -273,6 +274,9 @@ func (p *Printer) PrintFailure(f Failure) {
 	}
 	if f.Try != "" {
 		fmt.Fprintf(p.Err, "try:   %s\n", SafeText(f.Try))
+	}
+	if f.At != "" {
+		fmt.Fprintf(p.Err, "at:    %s\n", SafeText(f.At))
 	}
 }
 

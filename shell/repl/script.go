@@ -19,6 +19,10 @@ import (
 // largest size, every byte written as \xHH, still fits.
 const maxLine = 5 * parse.MaxFile
 
+// inline is the name of commands given on the command line: they have no place
+// worth telling.
+const inline = "-e"
+
 // Options of a script.
 type Options struct {
 	Name      string            // for messages: a file name or "-e"
@@ -33,8 +37,10 @@ type Options struct {
 func Script(ctx context.Context, s *command.Session, o Options, r io.Reader) int {
 	lines := newLines(r, o.Variables)
 	s.More = func(string) (string, error) { return lines.next() }
+	defer func() { s.At = "" }()
 	status, failed := command.ExitOK, command.ExitOK
 	for !s.Quit() && ctx.Err() == nil {
+		first := lines.number + 1
 		text, commands, err := lines.commands()
 		switch {
 		case errors.Is(err, io.EOF):
@@ -47,6 +53,9 @@ func Script(ctx context.Context, s *command.Session, o Options, r io.Reader) int
 			failed = cmp.Or(failed, status)
 		}
 		for _, words := range commands {
+			if o.Name != inline {
+				s.At = fmt.Sprintf("%s:%d", o.Name, first)
+			}
 			status = s.Run(ctx, words)
 			if stops(status) {
 				if !o.KeepGoing || status == command.ExitInterrupted {

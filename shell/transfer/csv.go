@@ -103,7 +103,7 @@ func newCSVReader(r io.Reader, columns Columns) (*csvReader, error) {
 		}
 		i := slices.Index(header, name)
 		if i < 0 && needed {
-			return -1, fmt.Errorf("csv: there is no column %q among %s", name, strings.Join(header, ", "))
+			return -1, fmt.Errorf("csv: there is no column %q among %s; --hash_key_column, --sort_key_column and --value_column name those to take", name, strings.Join(header, ", "))
 		}
 		return i, nil
 	}
