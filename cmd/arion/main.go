@@ -55,6 +55,7 @@ func newRoot() (root *cobra.Command, explain func(*cobra.Command, []string) erro
 	flags.add(root.Flags())
 	root.AddCommand(newOnebox(), newMeta(), newReplica(), newShell(&flags), newBench(), newOffline(), newVersion())
 	root.InitDefaultCompletionCmd()
+	completeBashAlone(root)
 	run := addVerbs(root, &flags)
 	root.Args = cobra.ArbitraryArgs
 	root.RunE = func(cmd *cobra.Command, args []string) error {
