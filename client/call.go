@@ -351,8 +351,8 @@ func (c *call) repeatableLocked(maybe bool) bool {
 }
 
 // OnSilent takes that the server of a try says nothing. If the partition has
-// another leader by now, the call goes there without waiting for the connection to
-// be given up; one that must not run twice keeps waiting for its answer.
+// another leader by now, the call goes there without waiting for the keepalive to
+// give the connection up, unless it must not run twice.
 func (c *call) OnSilent(attempt uint32) {
 	c.mu.Lock()
 	if c.state != stateSent || c.primary.conn == nil || c.primary.attempt != attempt || !c.repeatableLocked(c.maybe || c.op.write) {
@@ -370,8 +370,16 @@ func (c *call) OnSilent(attempt uint32) {
 	c.mu.Unlock()
 }
 
-// abandonLocked gives up the try under way and tries again. It unlocks.
+// abandonLocked gives up the try under way and tries again. It unlocks. A write
+// takes the connection with it: it might reach the server later, after the
+// repetition and after what was written since.
 func (c *call) abandonLocked() {
+	if c.op.write {
+		cn := c.primary.conn
+		c.mu.Unlock()
+		cn.Abandon() // ends in OnLost
+		return
+	}
 	sent := c.primary.conn.Forget(c.primary.seq)
 	c.primary.conn = nil
 	c.lastCode = code.OK

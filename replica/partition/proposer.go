@@ -112,6 +112,11 @@ func (r *proposer) enterTerm() {
 		r.queue.close(errNotLeader)
 		return
 	}
+	if r.ledTerm != 0 {
+		// Others led in between. A client that was refused elsewhere may have
+		// repeated what is queued, and written something else since.
+		r.queue.close(errNotLeader)
+	}
 	r.ledTerm = l.term
 	// Later than everything applied here, which includes all that former leaders
 	// stamped and this replica acknowledged.

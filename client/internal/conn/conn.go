@@ -300,6 +300,9 @@ func (c *Conn) fail(err error, weight int) {
 
 	c.node.pool.wheel.Disarm(&c.timer)
 	if nc != nil {
+		if len(lost) > 0 {
+			discard(nc)
+		}
 		nc.Close()
 		c.node.pool.opts.onDisconnect(c.node.addr, err)
 	}
@@ -311,6 +314,20 @@ func (c *Conn) fail(err error, weight int) {
 		e.sink.OnLost(e.attempt, e.start < handed, err)
 	}
 }
+
+// discard makes the close to come throw away what has not reached the server. The
+// kernel would go on sending it: to a server that is cut off, perhaps until it is
+// back and leads again, seconds after the same write was repeated elsewhere and
+// overwritten by a later one.
+func discard(nc net.Conn) {
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // fails on a connection that is gone
+	}
+}
+
+// Abandon ends the connection: every waiting request is told that it is lost, and
+// what has not reached the server will not.
+func (c *Conn) Abandon() { c.fail(ErrSilent, 1) }
 
 // Wake checks the connection's health.
 func (c *Conn) Wake(now wheel.Time) {

@@ -1,10 +1,12 @@
 package conn
 
 import (
+	"io"
 	"math"
 	"math/rand/v2"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -366,4 +368,30 @@ func TestSendingFromReplies(t *testing.T) {
 		}
 	}
 	require.Eventually(t, func() bool { replies, _ := sink.count(); return replies == sent }, time.Minute, time.Millisecond)
+}
+
+// A connection that is abandoned takes with it what the server has not received: a
+// write that is repeated elsewhere must not arrive later.
+func TestAbandonedRequestsDoNotArrive(t *testing.T) {
+	begin, arrived := make(chan struct{}), make(chan error, 1)
+	addr := server(t, func(nc net.Conn) {
+		<-begin
+		_, err := io.Copy(io.Discard, nc)
+		arrived <- err
+	})
+	c, err := testPool(t, func(o *Options) { o.PingAfter = time.Hour }).Node(addr).Conn(0)
+	require.NoError(t, err)
+	up := func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.direct.usable() }
+	require.Eventually(t, up, time.Minute, time.Millisecond)
+	var sink collector
+	const calls = 3
+	for i := range uint32(calls) { // more than the sockets' buffers hold
+		_, err := c.Send(wire.AppendBlobRequest(nil, "RPC_X", make([]byte, 16<<20)), &sink, i, c.node.pool.wheel.Now())
+		require.NoError(t, err)
+	}
+	c.Abandon()
+	_, lost := sink.count()
+	require.Equal(t, calls, lost)
+	close(begin)
+	require.ErrorIs(t, <-arrived, syscall.ECONNRESET, "the rest was sent after all")
 }
