@@ -62,8 +62,12 @@ func (g *golden) run(t *testing.T, d *datadriven.TestData) string {
 	case "files":
 		return g.files(t, strings.Fields(d.Input))
 	case "world":
+		drain := "  draining  leaders=2  replicas=8  copies=1  stuck=0  moving"
+		if d.HasArg("stuck") {
+			drain = "  draining  leaders=0  replicas=8  copies=0  stuck=8  stuck"
+		}
 		newWorld(g.cluster).set(func(w *world) {
-			w.commands["node.drain-status"] = g.cluster.Node(2).Addr() + "  draining  leaders=2  replicas=8  copies=1  stuck=0  moving"
+			w.commands["node.drain-status"] = g.cluster.Node(2).Addr() + drain
 		})
 		return ""
 	case "advance":

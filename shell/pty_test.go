@@ -162,6 +162,8 @@ func TestPromptInATerminal(t *testing.T) {
 	x.line("get user1 note", `"two\nlines"`)
 	x.line(`get user1 \q`, "^")
 	x.line("gte user1 name", "did you mean: get")
+	x.line("use nowhere", "no table \"nowhere\" was there")
+	x.line("use temp", "OK")
 
 	// History: search, and lines with a leading blank are not kept.
 	x.line(" get user1 secretly", "Not found")

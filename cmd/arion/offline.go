@@ -20,16 +20,17 @@ func newOffline() *cobra.Command {
 		Short: "Look into the data directory of a stopped node: records, log, verify",
 		Long:  "Reads the data directory of a stopped node. Nothing in it is changed.",
 	}
-	cmd.AddCommand(
-		newDump("records DIR", "Print the stored records", "  arion offline records data/onebox/replica1 --partition 1.0 --limit 10", (*offline.Node).Records),
-		newDump("log DIR", "Print the entries of the raft logs", "  arion offline log data/onebox/replica1 --partition 1.0 --from 100", (*offline.Node).Log),
-		newVerify(),
-	)
+	records, _ := newDump("records DIR", "Print the stored records", "  arion offline records data/onebox/replica1 --partition 1.0 --limit 10", (*offline.Node).Records)
+	records.Long = "Prints the records that the storage engine has on disk. What was written last may\n" +
+		"be in the raft logs only: the next start applies it."
+	log, o := newDump("log DIR", "Print the entries of the raft logs", "  arion offline log data/onebox/replica1 --partition 1.0 --from 100", (*offline.Node).Log)
+	log.Flags().Uint64Var(&o.From, "from", 0, "first index of the log")
+	cmd.AddCommand(records, log, newVerify())
 	return cmd
 }
 
-func newDump(use, short, example string, dump func(*offline.Node, offline.Options) error) *cobra.Command {
-	o := offline.Options{Out: os.Stdout}
+func newDump(use, short, example string, dump func(*offline.Node, offline.Options) error) (*cobra.Command, *offline.Options) {
+	o := &offline.Options{Out: os.Stdout}
 	var hex, escapeAll bool
 	cmd := &cobra.Command{
 		Use: use, Short: short, Example: example, Args: cobra.ExactArgs(1),
@@ -42,17 +43,16 @@ func newDump(use, short, example string, dump func(*offline.Node, offline.Option
 				form = render.EscapeAll
 			}
 			o.Quote = func(b []byte) string { return string(form.Append(nil, b)) }
-			return onNode(args[0], func(n *offline.Node) error { return dump(n, o) })
+			return onNode(args[0], func(n *offline.Node) error { return dump(n, *o) })
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Partition, "partition", "", "only this one, table_id.partition; default: all")
 	f.IntVar(&o.Limit, "limit", 0, "stop after so many; 0 = all")
-	f.Uint64Var(&o.From, "from", 0, "first index of the log")
 	f.BoolVar(&o.JSON, "json", false, "an object per line")
 	f.BoolVar(&hex, "hex", false, "print keys and values as hex:…")
 	f.BoolVar(&escapeAll, "escape-all", false, "print every byte as \\xHH")
-	return cmd
+	return cmd, o
 }
 
 func newVerify() *cobra.Command {

@@ -197,8 +197,24 @@ func runDrain(ctx context.Context, c *call) error {
 				return err
 			}
 		}
-		return c.done(render.Summary{Text: multiline(text), Fields: []render.Field{{Name: "message", Value: text}}})
+		summary := render.Summary{Text: multiline(text), Fields: []render.Field{{Name: "message", Value: text}}}
+		if c.sayStuck(text) { // who waited must not go on as if the node were empty
+			c.exit, summary.Code = ExitNotFound, codeNotMet
+		}
+		return c.done(summary)
 	})
+}
+
+// sayStuck tells a person what to do about drains that cannot go on, and whether
+// there are any.
+func (c *call) sayStuck(text string) (found bool) {
+	for _, line := range strings.Split(text, "\n") {
+		if fields := strings.Fields(line); len(fields) > 0 && fields[len(fields)-1] == "stuck" {
+			found = true
+			c.say("%s is stuck: no other node in service may hold what it has. Add a node or ask for fewer replicas (table replicas); before a mere restart node drain --leaders is enough; node resume calls it off", fields[0])
+		}
+	}
+	return found
 }
 
 // waitDrained waits for the last word of the drain status, which is made for it.
@@ -252,6 +268,7 @@ func runDrainStatus(ctx context.Context, c *call) error {
 		if err != nil {
 			return err
 		}
+		c.sayStuck(text)
 		return c.metaText(text, false)
 	})
 }

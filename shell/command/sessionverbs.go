@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -63,6 +64,12 @@ func runUse(_ context.Context, c *call) error {
 	}
 	c.session.Table = c.text(0)
 	c.session.Origins.set("table", "use")
+	if c.session.Interactive {
+		known := c.session.Known()
+		if len(known.Tables) > 0 && !known.Stale && !slices.Contains(known.Tables, c.session.Table) {
+			c.say("no table %s was there a moment ago; ls shows the tables", quoted(c.session.Table))
+		}
+	}
 	return c.ok()
 }
 
