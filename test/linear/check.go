@@ -111,13 +111,16 @@ func picture(info porcupine.LinearizationInfo, dir string, n int) string {
 	return path
 }
 
-// prune leaves out writes of unknown outcome whose values nobody ever saw. If an
-// order with such a write explains the history, so does the same order without:
+// prune leaves out writes of unknown outcome whose values nobody ever saw, nor
+// asked for in a check_and_set, which may have passed unheard. If an order with such a write explains the history, so does the same order without:
 // between it and the next write of the cell nobody looked. Each one left in would
 // double the work of the search.
 func prune(ops []porcupine.Operation) []porcupine.Operation {
 	seen := map[string]bool{}
 	for _, op := range ops {
+		if in := op.Input.(Input); in.Kind == CheckAndSet {
+			seen[in.Expect] = true
+		}
 		out := op.Output.(Output)
 		if out.Unknown {
 			continue
