@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
 )
@@ -108,8 +109,8 @@ func endItem(dst []byte, start int) []byte {
 
 // appendEntry appends length u32 and the entry.
 func appendEntry(dst []byte, e *pb.Entry) []byte {
-	start := len(dst)
-	dst = append(dst, make([]byte, 4+e.Size())...)
+	start, size := len(dst), 4+e.Size()
+	dst = slices.Grow(dst, size)[:start+size]
 	n, _ := e.MarshalTo(dst[start+4:]) // it never fails: the room is there
 	binary.LittleEndian.PutUint32(dst[start:], uint32(n))
 	return dst[:start+4+n]
