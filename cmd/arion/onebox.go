@@ -73,8 +73,7 @@ func runOnebox(ctx context.Context, o *onebox.Options, given onebox.Flags, file 
 		return usageError{err}
 	}
 	log := server.NewLogger(cfg.Log)
-	log.WithFields(logrus.Fields(cfg.Effective())).WithFields(logrus.Fields{
-		"go_heap_limit": cfg.LimitHeap().String(), "go_processors": moreProcs(),
-	}).Info("settings shared by all servers")
+	log.WithFields(logrus.Fields(cfg.Effective())).WithField("go_heap_limit", cfg.LimitHeap().String()).Info("settings shared by all servers")
+	followLoad(ctx)
 	return onebox.Run(ctx, o, cfg, log, os.Stdout)
 }

@@ -52,9 +52,8 @@ func serve(ctx context.Context, cfg *config.Config, role string, open server.Ope
 	defer lock.Release()
 
 	log := server.NewLogger(cfg.Log)
-	log.WithFields(logrus.Fields(cfg.Effective())).WithFields(logrus.Fields{
-		"go_heap_limit": cfg.LimitHeap().String(), "go_processors": moreProcs(),
-	}).Info("settings")
+	log.WithFields(logrus.Fields(cfg.Effective())).WithField("go_heap_limit", cfg.LimitHeap().String()).Info("settings")
+	followLoad(ctx)
 	srv, err := open(ctx, cfg, log)
 	if err != nil {
 		return fmt.Errorf("start %s server on %s: %w", role, cfg.RPC.Listen, err)

@@ -4,11 +4,13 @@ package dirlock
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // FileName is the lock file inside the directory. It stays after the process;
@@ -29,7 +31,10 @@ func Acquire(dir string) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = lock(file)
+	for wait := time.Now().Add(endWait); errors.Is(err, syscall.EWOULDBLOCK) && ending(holder(path)) && time.Now().Before(wait); err = lock(file) {
+		time.Sleep(10 * time.Millisecond)
+	}
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		err = fmt.Errorf("%s is in use by process %s (lock file %s)", dir, holder(path), path)
 	}
@@ -41,6 +46,27 @@ func Acquire(dir string) (*Lock, error) {
 		return nil, err
 	}
 	return &Lock{file: file}, nil
+}
+
+func lock(file *os.File) error {
+	return syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+}
+
+// endWait is how long a process that was killed may take to end: it holds the lock
+// until the last of its threads is gone, and a supervisor restarts it before.
+const endWait = 10 * time.Second
+
+// ending reports whether a process is gone, or killed and not gone yet.
+func ending(pid string) bool {
+	if _, err := strconv.Atoi(pid); err != nil {
+		return false
+	}
+	stat, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	_, state, _ := strings.Cut(string(stat), ") ") // Z is a zombie, X one that is gone
+	return err == nil && (strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X"))
 }
 
 // Release frees the directory. Further calls do nothing.

@@ -2,9 +2,11 @@ package dirlock
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -22,4 +24,17 @@ func TestSecondHolderIsRefused(t *testing.T) {
 	second, err := Acquire(dir)
 	require.NoError(t, err)
 	second.Release()
+}
+
+func TestKilledHolderIsWaitedFor(t *testing.T) {
+	require.False(t, ending(strconv.Itoa(os.Getpid())))
+	require.False(t, ending("(unknown)"))
+	cmd := exec.Command("sleep", "60")
+	require.NoError(t, cmd.Start())
+	pid := strconv.Itoa(cmd.Process.Pid)
+	require.False(t, ending(pid))
+	require.NoError(t, cmd.Process.Kill())
+	require.Eventually(t, func() bool { return ending(pid) }, time.Minute, time.Millisecond, "a zombie holds nothing for long")
+	require.Error(t, cmd.Wait())
+	require.True(t, ending(pid))
 }
