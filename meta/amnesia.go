@@ -26,16 +26,11 @@ func (s *Server) checkMemory(replicaID uint64) error {
 	}
 	pool := rpc.NewPool(rpc.PoolOptions{})
 	defer pool.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	holders := make([]int64, len(s.cfg.Meta.Servers))
-	var asked sync.WaitGroup
-	for i, addr := range s.cfg.Meta.Servers {
-		if uint64(i)+1 != replicaID {
-			asked.Go(func() { holders[i] = holder(ctx, pool, addr, replicaID) })
-		}
+	holders := s.holders(pool, replicaID)
+	// A group that is being formed enters its members one by one.
+	for since := time.Now(); slices.Contains(holders, stranger) && time.Since(since) < formTimeout; holders = s.holders(pool, replicaID) {
+		time.Sleep(formPoll)
 	}
-	asked.Wait()
 	if at := slices.Index(holders, stranger); at >= 0 {
 		return fmt.Errorf("meta server %s is not in the running group of %s: run `meta.add %s` and start it with meta.join",
 			s.self.RPCAddress, s.cfg.Meta.Servers[at], s.self.RPCAddress)
@@ -46,6 +41,27 @@ func (s *Server) checkMemory(replicaID uint64) error {
 	}
 	return fmt.Errorf("meta server %s starts without data, but %s knows its place in the group as node %016x: "+
 		"restore %s as it was, it must not vote without its log", s.self.RPCAddress, s.cfg.Meta.Servers[at], holders[at], s.cfg.Node.Dir)
+}
+
+// formTimeout is how long a group may take to enter its first members.
+const (
+	formTimeout = 5 * time.Second
+	formPoll    = 50 * time.Millisecond
+)
+
+// holders asks all other metas which node holds the place.
+func (s *Server) holders(pool *rpc.Pool, replicaID uint64) []int64 {
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	holders := make([]int64, len(s.cfg.Meta.Servers))
+	var asked sync.WaitGroup
+	for i, addr := range s.cfg.Meta.Servers {
+		if uint64(i)+1 != replicaID {
+			asked.Go(func() { holders[i] = holder(ctx, pool, addr, replicaID) })
+		}
+	}
+	asked.Wait()
+	return holders
 }
 
 // stranger is the answer of a running group without the place that was asked for. A server that took the place all the same

@@ -174,7 +174,10 @@ func TestRecover(t *testing.T) {
 	require.ErrorContains(t, err, "nothing to recover", "the others are a majority")
 	c.stop(destroyed, c.metas[destroyed])
 	_, err = recoverAlone(true)
-	require.ErrorContains(t, err, "nothing to recover", "with this one they are")
+	// With this one they are, too, if they elect in the time that it waits; otherwise
+	// it finds the other at work.
+	require.Error(t, err)
+	require.Regexp(t, "nothing to recover|runs \\(catalog index", err.Error())
 	require.ErrorContains(t, noneAnswers(context.Background(), []string{c.confs[returns].RPC.Listen}), "runs (catalog index")
 	before := c.metas[returns].group.State().Version
 	c.stop(returns, c.metas[returns])
