@@ -380,10 +380,9 @@ func (c *call) abandonLocked() {
 		cn.Abandon() // ends in OnLost
 		return
 	}
-	sent := c.primary.conn.Forget(c.primary.seq)
+	c.primary.conn.Forget(c.primary.seq)
 	c.primary.conn = nil
 	c.lastCode = code.OK
-	c.maybe = c.maybe || (sent && c.op.write)
 	c.retryLocked(backoffConnect, conn.ErrSilent, c.t.c.wheel.Now())
 }
 

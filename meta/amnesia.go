@@ -13,8 +13,25 @@ import (
 	metaraft "github.com/arionkv/arion/meta/raft"
 )
 
-// askTimeout bounds the questions to the other metas at a first start.
+// askTimeout bounds a question to other metas.
 const askTimeout = time.Second
+
+// askMetas asks all metas but self at once, and returns their answers in the order of addrs; that of self is zero.
+func askMetas[T any](ctx context.Context, addrs []string, self string, ask func(context.Context, *rpc.Pool, string) T) []T {
+	pool := rpc.NewPool(rpc.PoolOptions{})
+	defer pool.Close()
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	answers := make([]T, len(addrs))
+	var asked sync.WaitGroup
+	for i, addr := range addrs {
+		if addr != self {
+			asked.Go(func() { answers[i] = ask(ctx, pool, addr) })
+		}
+	}
+	asked.Wait()
+	return answers
+}
 
 // checkMemory refuses to start with an empty raft log in a place of the group that another node id held before: that was
 // this server with its directory. Its votes and acknowledgements are gone with it, and speaking under the same replica id
@@ -24,11 +41,14 @@ func (s *Server) checkMemory(replicaID uint64) error {
 	if s.raft.HasReplica(metaraft.ShardID, replicaID) || len(s.cfg.Meta.Servers) == 1 {
 		return nil
 	}
-	pool := rpc.NewPool(rpc.PoolOptions{})
-	defer pool.Close()
-	holders := s.holders(pool, replicaID)
+	ask := func() []int64 {
+		return askMetas(context.Background(), s.cfg.Meta.Servers, s.self.RPCAddress, func(ctx context.Context, pool *rpc.Pool, addr string) int64 {
+			return holder(ctx, pool, addr, replicaID)
+		})
+	}
+	holders := ask()
 	// A group that is being formed enters its members one by one.
-	for since := time.Now(); slices.Contains(holders, stranger) && time.Since(since) < formTimeout; holders = s.holders(pool, replicaID) {
+	for since := time.Now(); slices.Contains(holders, stranger) && time.Since(since) < formTimeout; holders = ask() {
 		time.Sleep(formPoll)
 	}
 	if at := slices.Index(holders, stranger); at >= 0 {
@@ -48,21 +68,6 @@ const (
 	formTimeout = 5 * time.Second
 	formPoll    = 50 * time.Millisecond
 )
-
-// holders asks all other metas which node holds the place.
-func (s *Server) holders(pool *rpc.Pool, replicaID uint64) []int64 {
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	holders := make([]int64, len(s.cfg.Meta.Servers))
-	var asked sync.WaitGroup
-	for i, addr := range s.cfg.Meta.Servers {
-		if uint64(i)+1 != replicaID {
-			asked.Go(func() { holders[i] = holder(ctx, pool, addr, replicaID) })
-		}
-	}
-	asked.Wait()
-	return holders
-}
 
 // stranger is the answer of a running group without the place that was asked for. A server that took the place all the same
 // could form a second group, with others like it.

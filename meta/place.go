@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/arionkv/arion/config"
@@ -132,18 +131,9 @@ func (s *Server) removedError(replicaID uint64, by string) error {
 // while it is down hears nothing of it from raft. Whoever is asked may be behind, and then knows nothing; none of them can
 // know it too early.
 func (s *Server) removedSays(ctx context.Context, replicaID uint64, addrs []string) string {
-	pool := rpc.NewPool(rpc.PoolOptions{})
-	defer pool.Close()
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	says := make([]bool, len(addrs))
-	var asked sync.WaitGroup
-	for i, addr := range addrs {
-		if addr != s.self.RPCAddress {
-			asked.Go(func() { says[i] = saysRemoved(ctx, pool, addr, replicaID) })
-		}
-	}
-	asked.Wait()
+	says := askMetas(ctx, addrs, s.self.RPCAddress, func(ctx context.Context, pool *rpc.Pool, addr string) bool {
+		return saysRemoved(ctx, pool, addr, replicaID)
+	})
 	if at := slices.Index(says, true); at >= 0 {
 		return addrs[at]
 	}

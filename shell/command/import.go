@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -91,13 +90,12 @@ func (c *call) openImport(ctx context.Context) (*importer, error) {
 	if err != nil {
 		return nil, err
 	}
-	rate, _ := c.flags.GetFloat64("rate") // parsed by pflag
-	m := &importer{c: c, t: t, pace: pace{rate: rate}, bar: c.progress("records"), names: path + ".rejects"}
+	m := &importer{c: c, t: t, pace: c.pace(), bar: c.progress("records"), names: path + ".rejects"}
 	if name := parse.Text(c.flagText("rejects")); name != "" {
 		m.names = name
 	}
 	m.state = importState{Format: walkFormat, File: path}
-	m.path = filepath.Join(os.TempDir(), fmt.Sprintf("arion-import-%s-%d.resume", t.Name(), os.Getpid()))
+	m.path = c.resumeFile(t.Name())
 	if err := m.open(path, format); err != nil {
 		m.close()
 		return nil, err

@@ -52,6 +52,17 @@ func walkFlags(f *pflag.FlagSet) {
 	f.String("resume", "", "file to go on from, as an interrupted run names it")
 }
 
+// pace is that of --rate.
+func (c *call) pace() pace {
+	rate, _ := c.flags.GetFloat64("rate") // parsed by pflag
+	return pace{rate: rate}
+}
+
+// resumeFile is where the verb keeps how far it is on a table, unless --resume says.
+func (c *call) resumeFile(table string) string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("arion-%s-%s-%d.resume", c.verb, table, os.Getpid()))
+}
+
 // newWalk prepares the walk; nothing is read yet.
 func (c *call) newWalk(ctx context.Context, o client.ScanOptions) (*tableWalk, error) {
 	passes, err := c.valueFilter()
@@ -62,13 +73,12 @@ func (c *call) newWalk(ctx context.Context, o client.ScanOptions) (*tableWalk, e
 	if err != nil {
 		return nil, err
 	}
-	rate, _ := c.flags.GetFloat64("rate") // parsed by pflag
-	w := &tableWalk{c: c, t: t, lanes: max(1, c.flagInt("lanes")), passes: passes, pace: pace{rate: rate}, bar: c.progress("records")}
+	w := &tableWalk{c: c, t: t, lanes: max(1, c.flagInt("lanes")), passes: passes, pace: c.pace(), bar: c.progress("records")}
 	w.state = walkState{Format: walkFormat, Verb: c.verb, Table: t.Name()}
 	if path := parse.Text(c.flagText("resume")); path != "" {
 		return w, w.load(path)
 	}
-	w.path = filepath.Join(os.TempDir(), fmt.Sprintf("arion-%s-%s-%d.resume", c.verb, t.Name(), os.Getpid()))
+	w.path = c.resumeFile(t.Name())
 	return w, w.start(ctx, o)
 }
 

@@ -294,15 +294,7 @@ func assertNoError(t *testing.T, err error) bool {
 func TestWhatIsSynced(t *testing.T) {
 	d := newMemDisk()
 	s := testStore(t, d, false)
-	save := func(u pb.Update) int {
-		d.mu.Lock()
-		before := d.syncs
-		d.mu.Unlock()
-		require.NoError(t, s.SaveRaftState([]pb.Update{u}, 1))
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return d.syncs - before
-	}
+	save := func(u pb.Update) int { return syncsOf(t, d, s, u) }
 	u := put(1, 10)
 	require.Equal(t, 1, save(u), "an entry")
 	u.EntriesToSave, u.Commit = nil, 1

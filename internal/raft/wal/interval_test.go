@@ -92,13 +92,7 @@ func TestIntervalSyncs(t *testing.T) {
 	s := openInterval(t, d)
 	syncs := func(u pb.Update) int {
 		u.ShardID, u.ReplicaID = 1, 2
-		d.mu.Lock()
-		before := d.syncs
-		d.mu.Unlock()
-		require.NoError(t, s.SaveRaftState([]pb.Update{u}, 1))
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return d.syncs - before
+		return syncsOf(t, d, s, u)
 	}
 	entry := func(index uint64, kind pb.EntryType) []pb.Entry {
 		return []pb.Entry{{Term: 1, Index: index, Type: kind}}

@@ -9,6 +9,10 @@ import (
 	"math/rand"
 	"sync"
 	"syscall"
+	"testing"
+
+	pb "github.com/lni/dragonboat/v4/raftpb"
+	"github.com/stretchr/testify/require"
 )
 
 // sectorBytes is what a disk writes whole or not at all.
@@ -221,3 +225,16 @@ func (d *memDisk) clone() *memDisk {
 }
 
 var errDisk = errors.New("input/output error")
+
+// syncsOf saves an update and returns how many syncs that took.
+func syncsOf(t *testing.T, d *memDisk, s *Store, u pb.Update) int {
+	t.Helper()
+	count := func() int {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.syncs
+	}
+	before := count()
+	require.NoError(t, s.SaveRaftState([]pb.Update{u}, 1))
+	return count() - before
+}

@@ -25,8 +25,8 @@ type modelReplica struct {
 	entries   map[uint64]pb.Entry
 	// removed is the index up to which entries were removed.
 	last, removed uint64
-	// The least a crash leaves of commit and removed.
-	safeCommit, safeRemoved uint64
+	// safeCommit is the least that a crash leaves of commit.
+	safeCommit uint64
 }
 
 func (m model) at(id raftio.NodeInfo) *modelReplica {

@@ -1,7 +1,6 @@
 package wal
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -174,7 +173,7 @@ func (s *Store) GetBootstrapInfo(shard, id uint64) (b pb.Bootstrap, err error) {
 func (s *Store) SaveRaftState(updates []pb.Update, _ uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	written, durable := uint64(0), uint64(0)
+	most := inMemory
 	for len(updates) > 0 {
 		n, bytes := 0, 0
 		for n < len(updates) && (n == 0 || bytes < maxRecordBytes) {
@@ -188,18 +187,16 @@ func (s *Store) SaveRaftState(updates []pb.Update, _ uint64) error {
 		if err != nil {
 			return s.fail(err)
 		}
-		if need != inMemory {
-			written = s.end
-		}
-		if need == onDisk {
-			durable = s.end
-		}
+		most = max(most, need)
 		updates = updates[n:]
 	}
-	if written > durable {
-		return cmp.Or(s.writeLocked(written), s.syncLocked(durable))
+	switch most {
+	case onDisk:
+		return s.syncLocked(s.end)
+	case inFile:
+		return s.writeLocked(s.end)
 	}
-	return s.syncLocked(durable)
+	return s.err
 }
 
 // need is what must have happened to an update before it is acknowledged.
