@@ -149,8 +149,7 @@ func (r *rig) closed(t testing.TB, reason closeReason) float64 {
 // peer is a raw client connection.
 type peer struct {
 	net.Conn
-	t   testing.TB
-	buf []byte
+	t testing.TB
 }
 
 func (r *rig) dial(t testing.TB) *peer {

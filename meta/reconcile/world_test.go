@@ -126,11 +126,10 @@ func (w *world) elect() {
 
 // The View of the planner.
 
-func (w *world) Alive(id int64) bool           { return w.nodes[id] != nil && w.nodes[id].alive }
-func (w *world) KnownVersion(int64) uint64     { return w.s.Version }
-func (w *world) Draining(int64) bool           { return false }
-func (w *world) Disk(int64) arion.DiskStat     { return arion.DiskStat{} }
-func (w *world) leads(g *group, id int64) bool { return g.leader == id }
+func (w *world) Alive(id int64) bool       { return w.nodes[id] != nil && w.nodes[id].alive }
+func (w *world) KnownVersion(int64) uint64 { return w.s.Version }
+func (w *world) Draining(int64) bool       { return false }
+func (w *world) Disk(int64) arion.DiskStat { return arion.DiskStat{} }
 
 func (w *world) Partition(t *catalog.Table, index int32) track.View {
 	id, p := partitionID{t.ID, index}, &t.Partitions[index]

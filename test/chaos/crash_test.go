@@ -21,7 +21,7 @@ import (
 func TestEverythingKilled(t *testing.T) {
 	newRand(t)
 	p := cluster.StartProcesses(t, cluster.ProcessOptions{Metas: 3})
-	c := connect(t, p.Metas())
+	c := cluster.Connect(t, p.Metas())
 	v := View{System: p, Admin: admin.New(c)}
 	ledger := NewLedger(makeTable(t, c, "crash", partitions), 16)
 	for kill := range *killsFlag {
@@ -42,7 +42,7 @@ func loadUntil(t *testing.T, ledger *Ledger, writes int64, kill func()) {
 	done := make(chan struct{})
 	go func() { defer close(done); ledger.Run(ctx, enough) }()
 	want := ledger.Acked.Load() + writes
-	eventually(t, "writes to be acknowledged", func() error {
+	cluster.Eventually(t, patience, "writes to be acknowledged", func() error {
 		if ledger.Acked.Load() < want {
 			return errors.New(ledger.String())
 		}
@@ -58,7 +58,7 @@ func loadUntil(t *testing.T, ledger *Ledger, writes int64, kill func()) {
 
 func agreed(t *testing.T, v View) {
 	t.Helper()
-	eventually(t, "replicas at the same index", func() error {
+	cluster.Eventually(t, patience, "replicas at the same index", func() error {
 		err := v.Agreement(context.Background(), copies)
 		if err != nil && !errors.Is(err, errNotYet) {
 			t.Fatal(err)
@@ -180,7 +180,7 @@ const giveUp = "ARION_META_REPLACE_AFTER=6s"
 
 func (d damage) run(t *testing.T) {
 	p := cluster.StartProcesses(t, cluster.ProcessOptions{Metas: 3, Env: []string{giveUp}})
-	c := connect(t, p.Metas())
+	c := cluster.Connect(t, p.Metas())
 	v := View{System: p, Admin: admin.New(c)}
 	ledger := NewLedger(makeTable(t, c, "crash", partitions), 16)
 	loadUntil(t, ledger, 1000, nil)
@@ -202,7 +202,7 @@ func (d damage) run(t *testing.T) {
 	loadUntil(t, ledger, 300, nil)
 	require.NoError(t, ledger.Verify(context.Background()))
 	if d.says != "" {
-		eventually(t, "the server to say what is wrong", func() error {
+		cluster.Eventually(t, patience, "the server to say what is wrong", func() error {
 			if !strings.Contains(p.Log("replica1"), d.says) {
 				return fmt.Errorf("%q is not in its log", d.says)
 			}
@@ -222,7 +222,7 @@ func (d damage) run(t *testing.T) {
 // partition is whole.
 func (v View) healed(t *testing.T, name string) {
 	t.Helper()
-	eventually(t, "all replicas to be there again", func() error {
+	cluster.Eventually(t, patience, "all replicas to be there again", func() error {
 		if failed := v.failed(t, name); len(failed) > 0 {
 			return fmt.Errorf("%s: %v", name, failed)
 		}
@@ -234,7 +234,7 @@ func (v View) healed(t *testing.T, name string) {
 // damaged. The readers never hear of it: another replica answers them.
 func (v View) readFrom(t *testing.T, p *cluster.Processes, name string, ledger *Ledger, says string) {
 	t.Helper()
-	eventually(t, "the damage to be noticed", func() error {
+	cluster.Eventually(t, patience, "the damage to be noticed", func() error {
 		if strings.Contains(p.Log(name), says) {
 			return nil
 		}
@@ -260,7 +260,7 @@ func (v View) readFrom(t *testing.T, p *cluster.Processes, name string, ledger *
 func (v View) settle(t *testing.T, p *cluster.Processes, name string) (failed []string, err error) {
 	ended := make(chan error, 1)
 	go func() { ended <- p.Restart(name) }()
-	eventually(t, "a verdict of the server", func() error {
+	cluster.Eventually(t, patience, "a verdict of the server", func() error {
 		select {
 		case err = <-ended:
 			return nil

@@ -70,9 +70,9 @@ func TestFailoverTimes(t *testing.T) {
 }
 
 func newFailover(t *testing.T, s System) *failover {
-	c := connect(t, s.Metas())
+	c := cluster.Connect(t, s.Metas())
 	// The looks at the cluster must not share what they measure.
-	looker := connect(t, s.Metas())
+	looker := cluster.Connect(t, s.Metas())
 	return &failover{
 		t: t, client: c, table: makeTable(t, c, "failover", failoverPartitions), rng: newRand(t),
 		v: View{System: s, Admin: admin.New(looker)},
@@ -113,7 +113,7 @@ func (f *failover) run(out, back func(name string) error) {
 // others hear it: links of TCP that were cut come to life some time after they
 // are mended, and the next fault must not meet the traces of this one.
 func (f *failover) giveBack(victim string, affected []Leader) {
-	eventually(f.t, "the server to lead again", func() error {
+	cluster.Eventually(f.t, patience, "the server to lead again", func() error {
 		now := map[int32]Leader{}
 		for _, l := range f.v.Leaders(context.Background()) {
 			now[l.Partition] = l
@@ -149,7 +149,7 @@ func (f *failover) replicaOf(server string, l Leader) int64 {
 // pick waits until all partitions are led and warm, and chooses a leader's server.
 func (f *failover) pick() (string, []Leader) {
 	var leaders []Leader
-	eventually(f.t, "leaders of all partitions, in the eyes of the metas too", func() error {
+	cluster.Eventually(f.t, patience, "leaders of all partitions, in the eyes of the metas too", func() error {
 		leaders = f.v.Leaders(context.Background())
 		if len(leaders) != failoverPartitions {
 			return fmt.Errorf("%d partitions have leaders", len(leaders))

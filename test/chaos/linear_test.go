@@ -75,8 +75,8 @@ const (
 // order, no record may have gone back, every partition must have its replicas
 // back, and all replicas the same content.
 func torment(t *testing.T, rng *rand.Rand, length time.Duration, volumeWorkers int, s System, faults func(View) []Fault, check func() error) {
-	patient := connect(t, s.Metas(), append(Options(), client.WithKeepalive(time.Minute, time.Minute))...)
-	quick := connect(t, s.Metas(), Options()...)
+	patient := cluster.Connect(t, s.Metas(), append(Options(), client.WithKeepalive(time.Minute, time.Minute))...)
+	quick := cluster.Connect(t, s.Metas(), Options()...)
 	table := makeTable(t, quick, "chaos", partitions)
 	expiring := makeTable(t, quick, "expiring", expiringPartitions)
 	many := makeTable(t, quick, "volume", volumePartitions)
@@ -141,7 +141,7 @@ func judge(t *testing.T, load *Load, v View) (violations int) {
 	if !t.Failed() {
 		os.RemoveAll(dir)
 	}
-	eventually(t, "replicas at the same index", func() error {
+	cluster.Eventually(t, patience, "replicas at the same index", func() error {
 		err := v.Agreement(context.Background(), copies)
 		if err != nil && !errors.Is(err, errNotYet) {
 			t.Fatal(err)

@@ -17,7 +17,7 @@ func TestOneboxKilled(t *testing.T) {
 	rng := newRand(t)
 	box := cluster.NewOnebox(t, "chaos:8")
 	box.Start()
-	c := connect(t, strings.Split(box.Meta, ","))
+	c := cluster.Connect(t, strings.Split(box.Meta, ","))
 	ledger := NewLedger(c.Table("chaos"), 16)
 	for kill := range *killsFlag {
 		loadUntil(t, ledger, 200, func() {

@@ -27,7 +27,7 @@ func runArion(t *testing.T, args ...string) (string, error) {
 func TestMetasRecovered(t *testing.T) {
 	onlyLong(t)
 	p := cluster.StartProcesses(t, cluster.ProcessOptions{Metas: 3})
-	c := connect(t, p.Metas())
+	c := cluster.Connect(t, p.Metas())
 	ledger := NewLedger(makeTable(t, c, "kept", partitions), 8)
 	loadUntil(t, ledger, 300, nil)
 	v := View{System: p, Admin: admin.New(c)}
@@ -49,18 +49,18 @@ func TestMetasRecovered(t *testing.T) {
 	require.Contains(t, said, "in use by process")
 
 	alone := []string{p.Addr("meta1")}
-	ledger.table = connect(t, alone).Table("kept")
+	ledger.table = cluster.Connect(t, alone).Table("kept")
 	require.NoError(t, ledger.Verify(context.Background()))
 	loadUntil(t, ledger, 100, nil)
-	v.Admin = admin.New(connect(t, alone))
-	more := makeTable(t, connect(t, alone), "more", partitions)
+	v.Admin = admin.New(cluster.Connect(t, alone))
+	more := makeTable(t, cluster.Connect(t, alone), "more", partitions)
 	require.NoError(t, more.Set(context.Background(), []byte("h"), []byte("s"), []byte("v")))
 
 	for _, name := range []string{"meta2", "meta3"} {
 		joins(t, filepath.Join(p.Dir, name+".toml"))
-		eventually(t, "a place for "+name, func() error { return v.command("meta.add", "the place of", p.Addr(name)) })
+		cluster.Eventually(t, patience, "a place for "+name, func() error { return v.command("meta.add", "the place of", p.Addr(name)) })
 		require.NoError(t, p.Restart(name))
-		eventually(t, name+" to vote", func() error {
+		cluster.Eventually(t, patience, name+" to vote", func() error {
 			text, err := v.Admin.RemoteCommand(context.Background(), alone[0], "meta.list")
 			for _, line := range strings.Split(text, "\n") {
 				if strings.Contains(line, p.Addr(name)) && strings.Contains(line, "voting") {
@@ -72,8 +72,8 @@ func TestMetasRecovered(t *testing.T) {
 	}
 	// The survivor may go now.
 	require.NoError(t, p.Kill("meta1"))
-	others := connect(t, []string{p.Addr("meta2"), p.Addr("meta3")})
-	eventually(t, "another leader of the metas", func() error {
+	others := cluster.Connect(t, []string{p.Addr("meta2"), p.Addr("meta3")})
+	cluster.Eventually(t, patience, "another leader of the metas", func() error {
 		_, err := admin.New(others).RemoteCommand(context.Background(), p.Addr("meta3"), "meta.list")
 		if err == nil {
 			_, err = admin.New(others).ListTables(context.Background(), admin.StatusAvailable)
@@ -113,7 +113,7 @@ func (v View) command(name, want string, args ...string) error {
 func TestTwoOfThreeLost(t *testing.T) {
 	onlyLong(t)
 	p := cluster.StartProcesses(t, cluster.ProcessOptions{})
-	c := connect(t, p.Metas())
+	c := cluster.Connect(t, p.Metas())
 	table := makeTable(t, c, "third", partitions)
 	ledger := NewLedger(table, 8)
 	loadUntil(t, ledger, 300, nil)
@@ -126,7 +126,7 @@ func TestTwoOfThreeLost(t *testing.T) {
 		require.NoError(t, os.RemoveAll(filepath.Join(p.Dir, name)))
 	}
 	last := View{System: without{without{p, "replica1"}, "replica2"}, Admin: v.Admin}
-	eventually(t, "partitions without leaders", func() error {
+	cluster.Eventually(t, patience, "partitions without leaders", func() error {
 		if n := len(last.Leaders(context.Background())); n > 0 {
 			return fmt.Errorf("%d have leaders", n)
 		}
@@ -137,7 +137,7 @@ func TestTwoOfThreeLost(t *testing.T) {
 	err := table.Set(ctx, []byte("h"), []byte("s"), []byte("v"))
 	require.Error(t, err)
 	t.Logf("a client is told: %v", err)
-	eventually(t, "the doctor to name the remedy", func() error {
+	cluster.Eventually(t, patience, "the doctor to name the remedy", func() error {
 		said, _ := runArion(t, "--meta", p.Metas()[0], "doctor")
 		if !strings.Contains(said, "partition recover") {
 			return fmt.Errorf("it says %s", said)
@@ -145,14 +145,14 @@ func TestTwoOfThreeLost(t *testing.T) {
 		t.Logf("the doctor says:\n%s", said)
 		return nil
 	})
-	eventually(t, "a plan", func() error { return v.command("partition.recover", "would be formed anew", "all") })
-	eventually(t, "recovery", func() error { return v.command("partition.recover", "is formed anew", "all", "yes") })
+	cluster.Eventually(t, patience, "a plan", func() error { return v.command("partition.recover", "would be formed anew", "all") })
+	cluster.Eventually(t, patience, "recovery", func() error { return v.command("partition.recover", "is formed anew", "all", "yes") })
 	require.NoError(t, ledger.Verify(context.Background()))
 	loadUntil(t, ledger, 100, nil)
 
 	// The lost ones come back with new disks, and repair does the rest.
 	require.NoError(t, p.StartAll())
-	eventually(t, "all replicas", func() error { return v.Whole(context.Background(), partitions, copies) })
+	cluster.Eventually(t, patience, "all replicas", func() error { return v.Whole(context.Background(), partitions, copies) })
 	require.NoError(t, ledger.Verify(context.Background()))
 	agreed(t, v)
 }

@@ -3,12 +3,10 @@ package chaos
 import (
 	"context"
 	"flag"
-	"io"
 	"math/rand/v2"
 	"testing"
 	"time"
 
-	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/arionkv/arion/client"
@@ -37,33 +35,6 @@ func newRand(t testing.TB) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// eventually repeats check until it is nil.
-func eventually(t testing.TB, what string, check func() error) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not reached within %v: %s: %v", patience, what, err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-// connect opens a client; the test's end closes it.
-func connect(t testing.TB, metas []string, o ...client.Option) *client.Client {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	c, err := client.Open(ctx, metas, o...)
-	require.NoError(t, err)
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
 // makeTable creates a table and waits until all its replicas serve.
 func makeTable(t testing.TB, c *client.Client, name string, partitions int) *client.Table {
 	t.Helper()
@@ -74,10 +45,4 @@ func makeTable(t testing.TB, c *client.Client, name string, partitions int) *cli
 	require.NoError(t, err)
 	require.NoError(t, a.WaitReady(ctx, name))
 	return c.Table(name)
-}
-
-func quiet() *logrus.Logger {
-	l := logrus.New()
-	l.SetOutput(io.Discard)
-	return l
 }

@@ -18,7 +18,7 @@ import (
 func TestPowerLossBetweenSyncs(t *testing.T) {
 	newRand(t)
 	p := cluster.StartProcesses(t, cluster.ProcessOptions{Env: []string{"ARION_RAFT_SYNC_INTERVAL=10s"}})
-	c := connect(t, p.Metas())
+	c := cluster.Connect(t, p.Metas())
 	v := View{System: p, Admin: admin.New(c)}
 	ledger := NewLedger(makeTable(t, c, "power", partitions), 16)
 	loadUntil(t, ledger, 300, nil)
@@ -44,5 +44,5 @@ func TestPowerLossBetweenSyncs(t *testing.T) {
 
 func whole(t *testing.T, v View) {
 	t.Helper()
-	eventually(t, "all replicas to vote", func() error { return v.Whole(context.Background(), partitions, copies) })
+	cluster.Eventually(t, patience, "all replicas to vote", func() error { return v.Whole(context.Background(), partitions, copies) })
 }

@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
 
+	"github.com/arionkv/arion/client"
 	"github.com/arionkv/arion/cmd/arion/server"
 	"github.com/arionkv/arion/config"
 	"github.com/arionkv/arion/internal/obs"
@@ -254,15 +256,32 @@ func (c *Cluster) WaitReady() {
 // Eventually repeats check until it is nil, and fails the test when it never is.
 func (c *Cluster) Eventually(what string, check func() error) {
 	c.t.Helper()
-	deadline := time.Now().Add(readyTimeout)
+	Eventually(c.t, readyTimeout, what, check)
+}
+
+// Eventually repeats check until it is nil, and fails the test when that takes longer than patience.
+func Eventually(t testing.TB, patience time.Duration, what string, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
 	for {
 		err := check()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("not reached within %v: %s: %v", readyTimeout, what, err)
+			t.Fatalf("not reached within %v: %s: %v", patience, what, err)
 		}
 		time.Sleep(20 * time.Millisecond) // between looks at a condition
 	}
+}
+
+// Connect opens a client that the test's end closes.
+func Connect(t testing.TB, metas []string, o ...client.Option) *client.Client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	c, err := client.Open(ctx, metas, o...)
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
 }

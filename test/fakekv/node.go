@@ -119,13 +119,6 @@ func (n *Node) wait() {
 	}
 }
 
-// Connections gives the number of open connections.
-func (n *Node) Connections() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return len(n.conns)
-}
-
 func (n *Node) accept(ln net.Listener) {
 	defer n.wg.Done()
 	for {

@@ -18,7 +18,6 @@ import (
 	"github.com/arionkv/arion/client"
 	"github.com/arionkv/arion/client/admin"
 	"github.com/arionkv/arion/idl/code"
-	"github.com/arionkv/arion/idl/key"
 	"github.com/arionkv/arion/test/chaos"
 	"github.com/arionkv/arion/test/cluster"
 )
@@ -44,7 +43,7 @@ func setUpCopies(t *testing.T, s chaos.System, partitions, copies int, o ...clie
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	t.Cleanup(cancel)
-	f := &fixture{t: t, ctx: ctx, c: connect(t, s.Metas(), o...)}
+	f := &fixture{t: t, ctx: ctx, c: cluster.Connect(t, s.Metas(), o...)}
 	f.admin = admin.New(f.c)
 	_, err := f.admin.CreateTable(ctx, "t", admin.CreateOptions{Partitions: partitions, Replicas: copies})
 	require.NoError(t, err)
@@ -53,29 +52,9 @@ func setUpCopies(t *testing.T, s chaos.System, partitions, copies int, o ...clie
 	return f
 }
 
-func connect(t *testing.T, metas []string, o ...client.Option) *client.Client {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	c, err := client.Open(ctx, metas, o...)
-	require.NoError(t, err)
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
 func (f *fixture) eventually(what string, check func() error) {
 	f.t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			f.t.Fatalf("not reached within %v: %s: %v", patience, what, err)
-		}
-		time.Sleep(20 * time.Millisecond) // between looks at a condition
-	}
+	cluster.Eventually(f.t, patience, what, check)
 }
 
 // done waits for the end of the split.
@@ -199,13 +178,13 @@ func TestSplit(t *testing.T) {
 func TestLinearizableDuringSplit(t *testing.T) {
 	p := cluster.StartProcesses(t, cluster.ProcessOptions{Metas: 3})
 	f := setUp(t, p, 2, chaos.Options()...)
-	other := connect(t, p.Metas(), append(chaos.Options(), client.WithKeepalive(time.Minute, time.Minute))...)
+	other := cluster.Connect(t, p.Metas(), append(chaos.Options(), client.WithKeepalive(time.Minute, time.Minute))...)
 	load := chaos.NewLoad(uint64(time.Now().UnixNano()), 10, p.Metas(), f.table, other.Table("t"))
 	ctx, stop := context.WithCancel(f.ctx)
 	finished := make(chan struct{})
 	go func() { defer close(finished); load.Run(ctx) }()
 
-	quiet := connect(t, p.Metas())
+	quiet := cluster.Connect(t, p.Metas())
 	control := admin.New(quiet)
 	for i, count := range []int{4, 8, 16} {
 		f.eventually("some load", func() error { return more(load, 500*(i+1)) })
@@ -302,7 +281,7 @@ func TestScansDuringSplit(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			table := connect(t, c.Metas()).Table("t")
+			table := cluster.Connect(t, c.Metas()).Table("t")
 			for !stop.Load() {
 				seen, err := scanned(f.ctx, table, 1+i)
 				if err != nil {
@@ -332,15 +311,6 @@ func TestScansDuringSplit(t *testing.T) {
 	stop.Store(true)
 	wg.Wait()
 	t.Logf("%d scans", scans.Load())
-}
-
-func hashIn(index, count int32) []byte {
-	for i := 0; ; i++ {
-		k := fmt.Appendf(nil, "h%d", i)
-		if key.PartitionIndex(key.Hash(k, nil), count) == index {
-			return k
-		}
-	}
 }
 
 // TestControl: pause, restart and cancel at every stage, with the answers that the
