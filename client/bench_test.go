@@ -9,6 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/arionkv/arion/client"
+	"github.com/arionkv/arion/client/internal/wire"
+	"github.com/arionkv/arion/idl/base"
+	"github.com/arionkv/arion/idl/frame"
+	"github.com/arionkv/arion/idl/key"
+	"github.com/arionkv/arion/idl/rrdb"
 )
 
 // TestAllocations holds the promise of the hot path: a pipelined get costs the
@@ -123,4 +128,26 @@ func pipeline[T any](b *testing.B, depth int, call func() *client.Deferred[T]) {
 			_, _ = d.Wait(context.Background())
 		}
 	}
+}
+
+// A page of a scan that reuses memory costs the same whatever it holds.
+func TestScanAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	resp := &rrdb.ScanResponse{}
+	for i := range 1000 {
+		k := key.Append(nil, []byte("hash"), fmt.Appendf(nil, "%04d", i))
+		resp.Kvs = append(resp.Kvs, &rrdb.KeyValue{Key: base.BlobOf(k), Value: base.BlobOf(make([]byte, 100))})
+	}
+	r, err := wire.ParseReply(frame.AppendReply(nil, &frame.Header{}, "ERR_OK", resp))
+	require.NoError(t, err)
+	s := (*client.Table)(nil).Scan([]byte("hash"), client.Range{}, client.ScanOptions{Reuse: true})
+	perPage := testing.AllocsPerRun(100, func() {
+		n, err := s.DecodeForTest(r.Body)
+		if n != 1000 || err != nil {
+			panic(fmt.Sprint(n, " rows, ", err))
+		}
+	})
+	require.LessOrEqual(t, perPage, 2.0)
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/arionkv/arion/client/internal/wire"
@@ -36,7 +38,7 @@ func (s *Scanner) fetch() {
 		return
 	}
 	if s.at.after == nil {
-		s.at.after = s.segments[s.at.segment].After
+		s.at.after = clone(s.segments[s.at.segment].After)
 	}
 	if s.segments[s.at.segment].Done {
 		s.at = position{segment: s.at.segment + 1}
@@ -62,74 +64,98 @@ func (s *Scanner) newOp(spec *opSpec) *op[*arrival] {
 // arrival is a page as it comes in.
 type arrival struct {
 	wire.Rows
-	rows []Row  // without what does not belong
-	last []byte // key of the last record sent, if there was one
-
-	g       *segment
-	ordered bool
-	after   []byte // records up to this key were delivered
-	hash    hashMemo
-	bad     error
+	memory *memory // of rows
+	rows   []Row   // without what does not belong
+	last   []byte  // key of the last record sent, if there was one
 }
 
-// decode reads a page in one pass. Its rows are parts of one copy of the body.
-func (s *Scanner) decode(c *call, body []byte) (*arrival, error) {
-	a := &arrival{g: &s.segments[s.at.segment], ordered: s.ordered, after: s.at.after}
-	var err error
-	a.Rows, err = wire.DecodeRows(append([]byte(nil), body...), a)
-	if err == nil {
-		err = a.bad
+// memory holds the rows of a page and the bytes they are parts of.
+type memory struct {
+	rows  []Row
+	bytes []byte
+}
+
+// maxIdleMemory is the most bytes of a page that are kept to be used again: pages
+// of wide records are rare, and up to 4 MB.
+const maxIdleMemory = 1 << 20
+
+var memories = sync.Pool{New: func() any { return new(memory) }}
+
+// free gives the memory to another page, of any scanner that reuses it.
+func (m *memory) free() {
+	if m != nil && cap(m.bytes) <= maxIdleMemory {
+		memories.Put(m)
 	}
-	if err != nil {
+}
+
+func (s *Scanner) newMemory() *memory {
+	if s.o.Reuse {
+		return memories.Get().(*memory)
+	}
+	return new(memory)
+}
+
+// decode reads a page in one pass. It splits the keys, and drops what does not
+// belong: records of another partition, left over from a split, and anything not
+// behind the last key.
+func (s *Scanner) decode(c *call, body []byte) (*arrival, error) {
+	m := s.newMemory()
+	m.bytes = append(m.bytes[:0], body...)
+	in := wire.ReadRows(m.bytes)
+	m.rows = slices.Grow(m.rows[:0], in.Len())
+	a := &arrival{memory: m}
+	after := s.at.after
+	owner := owner{g: &s.segments[s.at.segment], all: s.ordered}
+	for r := (wire.Row{}); in.Next(&r); a.last = r.Key {
+		hashKey, sortKey, err := key.Decode(r.Key)
+		if err != nil {
+			m.free()
+			return nil, c.badDecode(err)
+		}
+		if after != nil && bytes.Compare(r.Key, after) <= 0 {
+			continue
+		}
+		after = r.Key
+		if !owner.has(hashKey, sortKey) {
+			continue
+		}
+		m.rows = m.rows[:len(m.rows)+1]
+		row := &m.rows[len(m.rows)-1]
+		row.HashKey, row.SortKey, row.Value, row.Expires = hashKey, sortKey, r.Value, time.Time{}
+		if r.Expire != 0 {
+			row.Expires = time.Unix(key.EpochUnix+int64(r.Expire), 0)
+		}
+	}
+	var err error
+	if a.Rows, err = in.End(); err != nil {
+		m.free()
 		return nil, c.badDecode(err)
 	}
 	if a.Status != 0 && a.Status != statusIncomplete {
+		m.free()
 		return nil, c.badStatus(a.Status)
 	}
+	a.rows = m.rows
 	return a, nil
 }
 
-// Expect implements wire.RowSink.
-func (a *arrival) Expect(n int) { a.rows = make([]Row, 0, n) }
-
-// Add implements wire.RowSink. It splits the key, and drops what does not belong:
-// records of another partition, left over from a split, and anything not behind
-// the last key.
-func (a *arrival) Add(r wire.Row) {
-	a.last = r.Key
-	hashKey, sortKey, err := key.Decode(r.Key)
-	if err != nil {
-		a.bad = err
-		return
-	}
-	if a.after != nil && bytes.Compare(r.Key, a.after) <= 0 {
-		return
-	}
-	a.after = r.Key
-	if !a.ordered && key.PartitionIndex(a.hash.of(hashKey, sortKey), a.g.Count) != a.g.Partition {
-		return
-	}
-	row := Row{HashKey: hashKey, SortKey: sortKey, Value: r.Value, encoded: r.Key}
-	if r.Expire != 0 {
-		row.Expires = time.Unix(key.EpochUnix+int64(r.Expire), 0)
-	}
-	a.rows = append(a.rows, row)
-}
-
-// hashMemo keeps the hash of a hash key for the records that follow under it.
-type hashMemo struct {
+// owner tells the records of a segment's partition, asking about a hash key once.
+type owner struct {
+	g       *segment
+	all     bool
 	hashKey []byte
-	hash    uint64
+	owned   bool
 }
 
-func (m *hashMemo) of(hashKey, sortKey []byte) uint64 {
-	if len(hashKey) == 0 {
-		return key.Hash(nil, sortKey)
+func (o *owner) has(hashKey, sortKey []byte) bool {
+	if o.all {
+		return true
 	}
-	if !bytes.Equal(hashKey, m.hashKey) {
-		m.hashKey, m.hash = hashKey, key.Hash(hashKey, nil)
+	if len(hashKey) == 0 || !bytes.Equal(hashKey, o.hashKey) {
+		o.hashKey = hashKey
+		o.owned = key.PartitionIndex(key.Hash(hashKey, sortKey), o.g.Count) == o.g.Partition
 	}
-	return m.hash
+	return o.owned
 }
 
 // open starts the scan of the segment behind the last record.
@@ -220,7 +246,7 @@ func (s *Scanner) pageSize() int {
 func (s *Scanner) arrived(c *call, got *arrival) {
 	rows := got.rows
 	if got.last != nil {
-		s.at.after = clone(got.last)
+		s.at.after = append(s.at.after[:0], got.last...)
 	}
 	s.at.context = max(got.Context, 0)
 	// Out of time, the server gives what it has and no context.
@@ -229,7 +255,7 @@ func (s *Scanner) arrived(c *call, got *arrival) {
 		s.failed(c.badStatus(got.Status))
 		return
 	}
-	p := &page{segment: s.at.segment, rows: rows, last: !cut && s.at.context == 0}
+	p := &page{segment: s.at.segment, rows: rows, memory: got.memory, last: !cut && s.at.context == 0}
 	if p.last {
 		s.at = position{segment: s.at.segment + 1}
 	}
@@ -328,7 +354,7 @@ func (s *Scanner) growLocked(count int32) bool {
 			child := segment{Partition: old.Partition + j*old.Count, Count: count, Seen: old.seenBy(j, times)}
 			for _, last := range child.Seen {
 				if bytes.Compare(last, child.After) > 0 {
-					child.After = last
+					child.After = clone(last)
 				}
 			}
 			s.segments = append(s.segments, child)
@@ -345,7 +371,7 @@ func (g *segment) seenBy(j, times int32) (seen [seenParts][]byte) {
 		return seen
 	}
 	for k := range seen {
-		seen[k] = g.Seen[(j+int32(k)*times)%seenParts]
+		seen[k] = clone(g.Seen[(j+int32(k)*times)%seenParts]) // each is overwritten on its own
 	}
 	return seen
 }

@@ -176,22 +176,23 @@ func (t *Table) sendMultiGet(ctx context.Context, spec *opSpec, req *rrdb.MultiG
 
 // decodeRecords copies the body once, for all records together.
 func decodeRecords(c *call, body []byte) (Records, error) {
-	var sink recordSink
-	rows, err := wire.DecodeRows(append([]byte(nil), body...), &sink)
+	in := wire.ReadRows(append([]byte(nil), body...))
+	var list []Record
+	if in.Len() > 0 {
+		list = make([]Record, 0, in.Len())
+	}
+	for r := (wire.Row{}); in.Next(&r); {
+		list = append(list, Record{SortKey: r.Key, Value: r.Value})
+	}
+	rows, err := in.End()
 	if err != nil {
 		return Records{}, c.badDecode(err)
 	}
 	if rows.Status != 0 && rows.Status != statusIncomplete {
 		return Records{}, c.badStatus(rows.Status)
 	}
-	return Records{Records: sink, Complete: rows.Status == 0}, nil
+	return Records{Records: list, Complete: rows.Status == 0}, nil
 }
-
-type recordSink []Record
-
-func (s *recordSink) Expect(n int) { *s = make([]Record, 0, n) }
-
-func (s *recordSink) Add(r wire.Row) { *s = append(*s, Record{SortKey: r.Key, Value: r.Value}) }
 
 // MultiSet writes several records of a hash key in one atomic step. Of equal sort
 // keys the last one counts.

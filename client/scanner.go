@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -26,15 +27,18 @@ type ScanOptions struct {
 	HashKeys   Filter // unordered scanners only
 	Expiry     bool   // fill in Row.Expires
 	NoPrefetch bool   // do not fetch the next page while this one is consumed
+	// Reuse is for long scans: rows and their bytes are the caller's only until the
+	// scanner is asked for more, and serve for later pages then. Such a scanner
+	// belongs to one goroutine.
+	Reuse bool
 }
 
-// Row is one record from a scanner. The slices are the caller's to keep.
+// Row is one record from a scanner. The slices are the caller's to keep, but for
+// ScanOptions.Reuse.
 type Row struct {
 	HashKey, SortKey, Value []byte
 	// Expires is when the record dies, with ScanOptions.Expiry; zero = never.
 	Expires time.Time
-
-	encoded []byte // the key as it came; HashKey and SortKey are parts of it
 }
 
 // Scanner delivers records in order of their keys, page by page. When a leader
@@ -54,7 +58,9 @@ type Scanner struct {
 
 	mu       sync.Mutex
 	segments []segment
-	rows     []Row // fetched and not delivered yet, of segment current
+	rows     []Row   // fetched and not delivered yet, of segment current
+	memory   *memory // of rows
+	lent     *memory // of the rows delivered last, with Reuse
 	current  int
 	endsSeg  bool // rows are the last of their segment
 	next     *page
@@ -95,6 +101,7 @@ type position struct {
 type page struct {
 	segment int
 	rows    []Row
+	memory  *memory
 	last    bool // of its segment
 }
 
@@ -269,6 +276,7 @@ func (s *Scanner) serve() {
 			if !s.ended {
 				break
 			}
+			s.takeBackLocked(nil)
 			out = append(out, delivery{s.queue[0], nil, io.EOF})
 		} else if len(s.rows) > 0 {
 			out = append(out, delivery{s.queue[0], s.takeLocked(s.queue[0].max), nil})
@@ -297,7 +305,7 @@ func (s *Scanner) turnLocked() bool {
 	if s.next == nil {
 		return false
 	}
-	s.rows, s.current, s.endsSeg = s.next.rows, s.next.segment, s.next.last
+	s.rows, s.memory, s.current, s.endsSeg = s.next.rows, s.next.memory, s.next.segment, s.next.last
 	s.next = nil
 	if len(s.rows) == 0 && s.endsSeg {
 		s.segments[s.current].Done = true
@@ -313,38 +321,44 @@ func (s *Scanner) takeLocked(limit int) []Row {
 	}
 	rows := s.rows[:n:n]
 	s.rows = s.rows[n:]
+	s.takeBackLocked(s.memory)
 	g := &s.segments[s.current]
 	if !s.ordered {
 		g.see(rows)
 	}
-	g.After = rows[n-1].encoded
+	last := &rows[n-1]
+	g.After = key.Append(g.After[:0], last.HashKey, last.SortKey)
 	if len(s.rows) == 0 && s.endsSeg {
 		g.Done = true
-		g.detach()
 	}
 	return rows
+}
+
+// takeBackLocked notes that rows of m are lent now, and those before no more.
+func (s *Scanner) takeBackLocked(m *memory) {
+	if !s.o.Reuse || s.lent == m {
+		return
+	}
+	s.lent.free()
+	s.lent = m
 }
 
 // see notes the last record of each of the partitions to come.
 func (g *segment) see(rows []Row) {
 	var seen [seenParts]bool
-	var memo hashMemo
 	left := seenParts
+	var hashKey []byte // of the row before: the rows of one are together
 	for i := len(rows) - 1; i >= 0 && left > 0; i-- {
 		r := &rows[i]
-		part := memo.of(r.HashKey, r.SortKey) % (seenParts * uint64(g.Count)) / uint64(g.Count)
+		if len(r.HashKey) > 0 && bytes.Equal(r.HashKey, hashKey) {
+			continue
+		}
+		hashKey = r.HashKey
+		part := key.Hash(r.HashKey, r.SortKey) % (seenParts * uint64(g.Count)) / uint64(g.Count)
 		if !seen[part] {
-			seen[part], g.Seen[part] = true, r.encoded
+			seen[part], g.Seen[part] = true, key.Append(g.Seen[part][:0], r.HashKey, r.SortKey)
 			left--
 		}
-	}
-}
-
-// detach lets go of the pages that the kept keys are part of.
-func (g *segment) detach() {
-	g.After = clone(g.After)
-	for i := range g.Seen {
-		g.Seen[i] = clone(g.Seen[i])
 	}
 }
 

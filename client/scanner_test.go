@@ -212,6 +212,35 @@ func TestUnorderedScanners(t *testing.T) {
 	}
 }
 
+// Rows that serve again stay as they are until the scanner is asked for more,
+// whatever it fetches meanwhile.
+func TestScanReuse(t *testing.T) {
+	c, tab := setup(t)
+	want := unordered(t, c, 1000)
+	for _, limit := range []int{0, 1, 7} {
+		scanners, err := tab.UnorderedScanners(background(t), 1, client.ScanOptions{PageSize: 20, Reuse: true})
+		require.NoError(t, err)
+		s := scanners[0]
+		var got []string
+		for {
+			rows, err := s.NextPageOf(background(t), limit)
+			if err == io.EOF {
+				break
+			}
+			require.NoError(t, err)
+			eventually(t, s.Resting, "pages fetched ahead")
+			for _, r := range rows {
+				require.Equal(t, "v", string(r.Value))
+				got = append(got, string(r.HashKey)+"/"+string(r.SortKey))
+			}
+		}
+		_, err = s.Next(background(t))
+		require.ErrorIs(t, err, io.EOF)
+		sort.Strings(got)
+		same(t, want, got)
+	}
+}
+
 // Through everything that can happen to a scan, each record comes exactly once.
 func TestScanThroughFaults(t *testing.T) {
 	faults := map[string]func(c *fakekv.Cluster, i int){

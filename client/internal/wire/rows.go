@@ -17,90 +17,120 @@ type Rows struct {
 	Context int64 // of a scanner; > 0 = live, otherwise finished
 }
 
-// RowSink takes the records of a reply in their order.
-type RowSink interface {
-	// Expect announces the number of records to come, which the reply is long enough
-	// to hold.
-	Expect(n int)
-	Add(r Row)
-}
-
 const typeList = 15
 
 // minRow is the least a row takes on the wire: two empty blobs and a STOP.
 const minRow = 7 + 7 + 1
 
-// DecodeRows reads a range reply and gives its records, which alias body, to the
-// sink. After an error what the sink got is worth nothing.
-func DecodeRows(body []byte, to RowSink) (out Rows, err error) {
-	f := fieldsOf(body)
-	for f.next() {
+// RowReader reads a range reply: first Next until it gives false, then End.
+type RowReader struct {
+	f    fields
+	left int
+	done bool // the STOP was read
+	rows Rows
+}
+
+// ReadRows begins a reply. Its records alias body.
+func ReadRows(body []byte) RowReader {
+	r := RowReader{f: fieldsOf(body)}
+	r.toList()
+	return r
+}
+
+// Len is the number of records to come. The reply is long enough to hold them.
+func (r *RowReader) Len() int { return r.left }
+
+// Next reads a record; false after the last one, and when the reply is broken.
+func (r *RowReader) Next(to *Row) bool {
+	if r.left == 0 {
+		return false
+	}
+	r.left--
+	if rest := plainRow(r.f.b, to); rest != nil {
+		r.f.b = rest
+		return true
+	}
+	if *to = r.f.row(); r.f.bad {
+		r.left = 0
+	}
+	return !r.f.bad
+}
+
+// End reads what follows the records. After an error they are worth nothing.
+func (r *RowReader) End() (Rows, error) {
+	r.toList()
+	if r.left > 0 {
+		r.f.bad = true // a second list
+	}
+	if err := r.f.err("rows"); err != nil {
+		return Rows{}, err
+	}
+	return r.rows, nil
+}
+
+// toList reads fields up to the records in a list, or to the end.
+func (r *RowReader) toList() {
+	f := &r.f
+	for r.left == 0 && !r.done {
+		if r.done = !f.next(); r.done {
+			return
+		}
 		switch {
 		case f.id == 1 && f.typ == typeI32:
-			out.Status = f.i32()
+			r.rows.Status = f.i32()
 		case f.id == 2 && f.typ == typeList:
-			f.rows(to)
+			r.left = f.rows()
 		case f.id == 3 && f.typ == typeI64:
-			out.Context = int64(f.u64())
+			r.rows.Context = int64(f.u64())
 		default:
 			f.skip()
 		}
 	}
-	if err := f.err("rows"); err != nil {
-		return Rows{}, err
-	}
-	return out, nil
 }
 
-func (f *fields) rows(to RowSink) {
+// rows reads the head of a list and gives the number of records in it.
+func (f *fields) rows() int {
 	elem, n := f.u8(), int(f.i32())
 	if n == 0 || f.bad {
-		return
+		return 0
 	}
 	if elem != typeStruct || n < 0 || n > len(f.b)/minRow {
 		f.bad = true
-		return
+		return 0
 	}
-	to.Expect(n)
-	for range n {
-		r, rest := plainRow(f.b)
-		if rest != nil {
-			f.b = rest
-		} else if r = f.row(); f.bad {
-			return
-		}
-		to.Add(r)
-	}
+	return n
 }
 
 // plainRow reads a row as servers write it: key, value, nothing else or the
 // expiry. It gives no rest for any other, which row then reads: field by field a
 // row takes twice as long, see BenchmarkDecodeRows.
-func plainRow(b []byte) (r Row, rest []byte) {
+func plainRow(b []byte, to *Row) (rest []byte) {
 	const head = 7 // type, id, length
 	if len(b) < minRow || b[0] != typeStruct || b[1] != 0 || b[2] != 1 {
-		return r, nil
+		return nil
 	}
 	n := uint64(binary.BigEndian.Uint32(b[3:]))
 	if n > uint64(len(b)-minRow) {
-		return r, nil
+		return nil
 	}
-	r.Key, b = b[head:head+n:head+n], b[head+n:]
+	key, b := b[head:head+n:head+n], b[head+n:]
 	if b[0] != typeStruct || b[1] != 0 || b[2] != 2 {
-		return Row{}, nil
+		return nil
 	}
 	n = uint64(binary.BigEndian.Uint32(b[3:]))
 	if n >= uint64(len(b)-head) {
-		return Row{}, nil
+		return nil
 	}
-	r.Value, b = b[head:head+n:head+n], b[head+n:]
+	value, b := b[head:head+n:head+n], b[head+n:]
+	expire := uint32(0)
 	if b[0] == typeI32 && len(b) > head && b[1] == 0 && b[2] == 3 {
-		r.Expire, b = binary.BigEndian.Uint32(b[3:]), b[head:]
+		expire, b = binary.BigEndian.Uint32(b[3:]), b[head:]
 	}
 	if b[0] != stop {
-		return Row{}, nil
+		return nil
 	}
-	return r, b[1:]
+	to.Key, to.Value, to.Expire = key, value, expire
+	return b[1:]
 }
 
 func (f *fields) row() (r Row) {

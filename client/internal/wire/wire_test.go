@@ -82,16 +82,14 @@ func TestReplies(t *testing.T) {
 	require.EqualValues(t, -1, n)
 
 	e := int32(-1)
-	var sink rowList
-	rows, err := DecodeRows(reply(&rrdb.ScanResponse{Error: 7, ContextID: 5, Kvs: []*rrdb.KeyValue{
-		{Key: base.BlobOf([]byte("k")), Value: base.BlobOf([]byte("v")), ExpireTsSeconds: &e}, {Key: base.NewBlob(), Value: base.NewBlob()}}}), &sink)
+	list, rows, err := readRows(reply(&rrdb.ScanResponse{Error: 7, ContextID: 5, Kvs: []*rrdb.KeyValue{
+		{Key: base.BlobOf([]byte("k")), Value: base.BlobOf([]byte("v")), ExpireTsSeconds: &e}, {Key: base.NewBlob(), Value: base.NewBlob()}}}))
 	require.NoError(t, err)
 	require.EqualValues(t, 7, rows.Status)
 	require.EqualValues(t, 5, rows.Context)
-	require.Equal(t, 2, sink.expected)
-	require.Len(t, sink.rows, 2)
-	require.Equal(t, uint32(1<<32-1), sink.rows[0].Expire)
-	require.Equal(t, `"k"="v"`, sink.rows[0].String())
+	require.Len(t, list, 2)
+	require.Equal(t, uint32(1<<32-1), list[0].Expire)
+	require.Equal(t, `"k"="v"`, list[0].String())
 
 	_, found, err := DecodeFound(reply(&rrdb.BatchGetResponse{Data: []*rrdb.FullData{{HashKey: base.BlobOf([]byte("h")), SortKey: base.BlobOf([]byte("s")), Value: base.BlobOf([]byte("v"))}}}))
 	require.NoError(t, err)
@@ -143,7 +141,11 @@ func TestBrokenLengths(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, n)
 	// A count of rows beyond the bytes there are.
-	_, err = DecodeRows([]byte{15, 0, 2, 12, 0x7f, 0xff, 0xff, 0xff, 0}, new(rowList))
+	_, _, err = readRows([]byte{15, 0, 2, 12, 0x7f, 0xff, 0xff, 0xff, 0})
+	require.ErrorIs(t, err, ErrMalformed)
+	// Two lists.
+	one := append([]byte{15, 0, 2, 12, 0, 0, 0, 1}, rowOf("k", "v", nil)...)
+	_, _, err = readRows(append(append(one[:len(one):len(one)], one...), 0))
 	require.ErrorIs(t, err, ErrMalformed)
 }
 
@@ -187,9 +189,15 @@ func FuzzReply(f *testing.F) {
 		_, _, _ = DecodeFound(r.Body)
 		_, _ = DecodeCheck(r.Body)
 		_ = DecodeDecree(r.Body)
-		var sink rowList
-		if _, err := DecodeRows(r.Body, &sink); err == nil && sink.expected > len(r.Body) {
+		in := ReadRows(r.Body)
+		if in.Len() > len(r.Body) {
 			t.Fatal("more rows than bytes")
+		}
+		list, rows, err := readRows(r.Body)
+		var page rrdb.ScanResponse
+		if err == nil && page.Read(context.Background(), binproto.NewReader(r.Body)) == nil &&
+			(len(page.Kvs) != len(list) || page.Error != rows.Status || page.ContextID != rows.Context) {
+			t.Fatalf("got %v %v, want %v", rows, list, &page)
 		}
 		status, v, err := DecodeValue(r.Body)
 		var want rrdb.ReadResponse
@@ -201,13 +209,14 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
-type rowList struct {
-	expected int
-	rows     []Row
+func readRows(body []byte) (list []Row, rows Rows, err error) {
+	in := ReadRows(body)
+	for r := (Row{}); in.Next(&r); {
+		list = append(list, r)
+	}
+	rows, err = in.End()
+	return list, rows, err
 }
-
-func (l *rowList) Expect(n int) { l.expected = n }
-func (l *rowList) Add(r Row)    { l.rows = append(l.rows, r) }
 
 func rowOf(key, value string, expire *int32) []byte {
 	return frame.AppendMessage(nil, &rrdb.KeyValue{Key: base.BlobOf([]byte(key)), Value: base.BlobOf([]byte(value)), ExpireTsSeconds: expire})
@@ -217,10 +226,11 @@ func rowOf(key, value string, expire *int32) []byte {
 func TestPlainRows(t *testing.T) {
 	e := int32(7)
 	for _, b := range [][]byte{rowOf("k", "value", nil), rowOf("", "", nil), rowOf("k", "", &e), rowOf("", "v", &e)} {
-		_, rest := plainRow(append(b[:len(b):len(b)], "next"...))
+		var r Row
+		rest := plainRow(append(b[:len(b):len(b)], "next"...), &r)
 		require.Equal(t, "next", string(rest), "%x", b)
 		for n := range b { // cut short
-			_, rest := plainRow(b[:n:n])
+			rest := plainRow(b[:n:n], &r)
 			require.Nil(t, rest, "%x of %x", b[:n], b)
 		}
 	}
@@ -228,12 +238,10 @@ func TestPlainRows(t *testing.T) {
 	key := []byte("\x0c\x00\x01\x00\x00\x00\x01k")
 	for _, parts := range [][][]byte{{value, key}, {key, value, unknown}, {unknown, key, value}} {
 		one := append(bytes.Join(parts, nil), 0)
-		_, rest := plainRow(append(one[:len(one):len(one)], make([]byte, 20)...))
-		require.Nil(t, rest)
-		var sink rowList
-		_, err := DecodeRows(append(append([]byte{15, 0, 2, 12, 0, 0, 0, 1}, one...), 0), &sink)
+		require.Nil(t, plainRow(append(one[:len(one):len(one)], make([]byte, 20)...), new(Row)))
+		list, _, err := readRows(append(append([]byte{15, 0, 2, 12, 0, 0, 0, 1}, one...), 0))
 		require.NoError(t, err)
-		require.Equal(t, []Row{{Key: []byte("k"), Value: []byte("v")}}, sink.rows)
+		require.Equal(t, []Row{{Key: []byte("k"), Value: []byte("v")}}, list)
 	}
 }
 
@@ -242,7 +250,8 @@ func FuzzPlainRow(f *testing.F) {
 	f.Add(rowOf("key", "value", nil))
 	f.Add(rowOf("key", "value", &e))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, rest := plainRow(b)
+		var r Row
+		rest := plainRow(b, &r)
 		if rest == nil {
 			return
 		}
@@ -260,11 +269,15 @@ func BenchmarkDecodeRows(b *testing.B) {
 		kvs[i] = &rrdb.KeyValue{Key: base.BlobOf(make([]byte, 30)), Value: base.BlobOf(make([]byte, 128))}
 	}
 	body := reply(&rrdb.ScanResponse{Kvs: kvs})
-	var sink rowList
+	rows := make([]Row, 0, len(kvs))
 	b.ReportAllocs()
 	for b.Loop() {
-		sink.rows = sink.rows[:0]
-		if _, err := DecodeRows(body, &sink); err != nil {
+		rows = rows[:0]
+		in := ReadRows(body)
+		for r := (Row{}); in.Next(&r); {
+			rows = append(rows, r)
+		}
+		if _, err := in.End(); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -189,7 +189,7 @@ func (s *slot) counted(v int64, err error) (int64, error) {
 // its beginning.
 func (s *slot) scanPage() {
 	if s.scanner == nil {
-		all, err := s.table.UnorderedScanners(context.Background(), maxConnections, client.ScanOptions{PageSize: scanPage})
+		all, err := s.table.UnorderedScanners(context.Background(), maxConnections, client.ScanOptions{PageSize: scanPage, Reuse: true})
 		if err != nil {
 			s.finish(sample{err: err})
 			return
