@@ -72,7 +72,7 @@ type Meta struct {
 
 // Replica configures the role that holds data.
 type Replica struct {
-	BlockCache      Size          `mapstructure:"block_cache"`      // RocksDB read cache, shared by all partitions of the node
+	BlockCache      Size          `mapstructure:"block_cache"`      // read caches of blocks and rows, shared by all partitions of the node
 	WriteBuffer     Size          `mapstructure:"write_buffer"`     // memtables of all partitions together
 	BackgroundJobs  int           `mapstructure:"background_jobs"`  // RocksDB flush and compaction threads of the node
 	ReadConsistency string        `mapstructure:"read_consistency"` // lease or read_index

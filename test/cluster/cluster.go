@@ -5,7 +5,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -25,7 +24,6 @@ import (
 	"github.com/arionkv/arion/internal/obs"
 	"github.com/arionkv/arion/internal/raft"
 	"github.com/arionkv/arion/replica"
-	"github.com/arionkv/arion/replica/engine/rocks"
 )
 
 // readyTimeout bounds the start of a cluster. Generous: the race detector and a
@@ -167,32 +165,10 @@ func (n *node) start(c *Cluster) error {
 
 // openReplica is server.OpenReplica with a network that can fail.
 func (c *Cluster) openReplica(ctx context.Context, cfg *config.Config, log *logrus.Logger) (server.Server, error) {
-	storage := rocks.DefaultConfig()
-	storage.BlockCacheBytes = uint64(cfg.Replica.BlockCache)
-	storage.MemtablesBytes = uint64(cfg.Replica.WriteBuffer)
-	opener, err := rocks.NewOpener(storage)
-	if err != nil {
-		return nil, err
-	}
-	srv, err := replica.Open(ctx, cfg, replica.Deps{
-		Log: log.WithField("node", cfg.Node.Name), Registry: obs.NewRegistry(), Opener: opener,
+	return server.OpenReplicaWith(ctx, cfg, replica.Deps{
+		Log: log.WithField("node", cfg.Node.Name), Registry: obs.NewRegistry(),
 		Fault: raft.LinkFault(func(to string) bool { return c.net.pass(cfg.Node.Name, to) }),
 	})
-	if err != nil {
-		return nil, errors.Join(err, opener.Close())
-	}
-	return &replicaServer{srv, opener}, nil
-}
-
-// replicaServer ends with its storage.
-type replicaServer struct {
-	*replica.Server
-	opener *rocks.Opener
-}
-
-// Close implements server.Server.
-func (s *replicaServer) Close(ctx context.Context) error {
-	return errors.Join(s.Server.Close(ctx), s.opener.Close())
 }
 
 func (n *node) stop() error {
