@@ -114,35 +114,41 @@ func TestThrottleRates(t *testing.T) {
 		{"r", "replica.read_throttling", "1000*reject*20", 1000, getter},
 		{"b", "replica.write_throttling_by_size", "20K*reject*10", 20000 / float64(len(aPut)), setter},
 	}
-	var wg sync.WaitGroup
-	got := make([]float64, len(cases))
 	tables := make([]*client.Table, len(cases))
 	for i, c := range cases {
 		tables[i], _ = w.create(c.table, 8, map[string]string{c.env: c.value})
 	}
-	for i, c := range cases {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			got[i] = drive(64, 10*time.Second, c.do(tables[i]))
-		}()
-	}
-	wg.Wait()
-	for i, c := range cases {
-		require.Less(t, got[i], 1.1*c.want, "%s=%s", c.env, c.value)
-		if !raceDetector { // which makes servers too slow for the rates
-			require.Greater(t, got[i], 0.9*c.want, "%s=%s", c.env, c.value)
+	// No round may be faster than the rate. One that is slower was perhaps starved by
+	// what else runs on the machine, and is repeated.
+	const rounds = 5
+	slow := true
+	for n := 0; slow && n < rounds; n++ {
+		got := make([]float64, len(cases))
+		var wg sync.WaitGroup
+		for i, c := range cases {
+			wg.Go(func() { got[i] = drive(64, 10*time.Second, c.do(tables[i])) })
+		}
+		wg.Wait()
+		t.Log(got)
+		slow = false
+		for i, c := range cases {
+			require.Less(t, got[i], 1.1*c.want, "%s=%s", c.env, c.value)
+			slow = slow || got[i] < 0.9*c.want
+		}
+		if raceDetector {
+			return // which makes servers too slow for the rates
 		}
 	}
-	t.Log(got)
+	require.False(t, slow, "below nine tenths of a rate in %d rounds", rounds)
 
 	// The default is back at once.
 	for _, c := range cases {
 		w.del(c.table, c.env)
-		free := drive(64, 2*time.Second, c.do(w.admin.Client().Table(c.table)))
-		if !raceDetector {
-			require.Greater(t, free, 1.2*c.want, c.env)
+		free := 0.0
+		for n := 0; free < 1.2*c.want && n < rounds; n++ {
+			free = drive(64, 2*time.Second, c.do(w.admin.Client().Table(c.table)))
 		}
+		require.Greater(t, free, 1.2*c.want, c.env)
 	}
 }
 
