@@ -15,8 +15,8 @@ import (
 
 // conn is one framed connection.
 //
-// Its reading goroutine owns in, kind, batch and the fields of its deadline. Whoever
-// holds writing owns sending, direct and writeDeadline.
+// Its reading goroutine owns in, kind, batch, peek, spin and the fields of its
+// deadline. Whoever holds writing owns sending, direct and writeDeadline.
 type conn struct {
 	srv    *Server
 	nc     net.Conn
@@ -31,8 +31,11 @@ type conn struct {
 	armed        bool  // a read deadline is set
 	burstSince   int64
 	batch        gathered
+	requests     int // in the last burst
+	peek         *direct
+	spin         spinning
 
-	direct        directWriter
+	direct        *direct
 	writeDeadline int64
 
 	mu       sync.Mutex
@@ -47,9 +50,10 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, nc: nc, remote: remoteOf(nc), room: make(chan struct{}, 1)}
-	c.direct.init(nc)
-	return c
+	return &conn{
+		srv: s, nc: nc, remote: remoteOf(nc), room: make(chan struct{}, 1),
+		peek: directReader(nc), direct: directWriter(nc),
+	}
 }
 
 func remoteOf(nc net.Conn) string {
@@ -104,7 +108,7 @@ func (c *conn) detect() closeReason {
 func (c *conn) handleBuffered() closeReason {
 	c.beginBurst()
 	defer c.flush()
-	for {
+	for c.requests = 0; ; c.requests++ {
 		n, reason := c.nextFrame()
 		if n == 0 || reason != "" {
 			return reason

@@ -4,10 +4,14 @@ package rpc
 
 import "net"
 
-// directWriter needs a system call that this platform lacks; the writing
-// goroutine does all the work.
-type directWriter struct{}
+// direct needs a system call that this platform lacks; ordinary reads and the writing
+// goroutine do all the work.
+type direct struct{}
 
-func (directWriter) init(net.Conn) {}
+func directReader(net.Conn) *direct { return new(direct) }
 
-func (directWriter) write([]byte) int { return 0 }
+func directWriter(net.Conn) *direct { return new(direct) }
+
+func (*direct) usable() bool { return false }
+
+func (*direct) do([]byte) int { return 0 }

@@ -7,28 +7,37 @@ import (
 	"syscall"
 )
 
-// directWriter writes to a socket without waiting. Go's own Write parks the
-// goroutine until everything is taken.
-type directWriter struct {
-	raw syscall.RawConn // nil: not a socket, nothing is written
+// direct makes one kind of call on a socket, once and without waiting. Go's own Read
+// and Write park the goroutine until something, or everything, is there or taken.
+type direct struct {
+	run func(func(fd uintptr) bool) error // nil: not a socket, nothing is done
 	b   []byte
 	n   int
-	try func(fd uintptr) bool // made once, since a closure per write is garbage
+	try func(fd uintptr) bool // made once, since a closure per call is garbage
 }
 
-func (d *directWriter) init(nc net.Conn) {
+func directReader(nc net.Conn) *direct {
+	return newDirect(nc, syscall.RawConn.Read, syscall.Read)
+}
+
+func directWriter(nc net.Conn) *direct {
+	return newDirect(nc, syscall.RawConn.Write, syscall.Write)
+}
+
+func newDirect(nc net.Conn, run func(syscall.RawConn, func(uintptr) bool) error, call func(int, []byte) (int, error)) *direct {
+	d := new(direct)
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
-		return
+		return d
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return
+		return d
 	}
-	d.raw = raw
+	d.run = func(try func(uintptr) bool) error { return run(raw, try) }
 	d.try = func(fd uintptr) bool {
 		for {
-			n, err := syscall.Write(int(fd), d.b)
+			n, err := call(int(fd), d.b)
 			if err == syscall.EINTR {
 				continue
 			}
@@ -36,16 +45,19 @@ func (d *directWriter) init(nc net.Conn) {
 			return true
 		}
 	}
+	return d
 }
 
-// write returns how many bytes were taken. Errors show up again in the ordinary
-// write of the rest.
-func (d *directWriter) write(b []byte) int {
-	if d.raw == nil {
+func (d *direct) usable() bool { return d.run != nil }
+
+// do returns how many bytes were moved. Errors, and the end of the stream, show up
+// again in the ordinary call that follows.
+func (d *direct) do(b []byte) int {
+	if d.run == nil {
 		return 0
 	}
 	d.b, d.n = b, 0
-	err := d.raw.Write(d.try)
+	err := d.run(d.try)
 	d.b = nil
 	if err != nil {
 		return 0

@@ -17,7 +17,7 @@ func (c *conn) fill() closeReason {
 		return reason
 	}
 	c.armDeadline()
-	n, err := c.nc.Read(c.in.room(c.wanted))
+	n, err := c.read(c.in.room(c.wanted))
 	if n > 0 {
 		c.in.received(n)
 		c.srv.metrics.bytesIn.Add(float64(n))

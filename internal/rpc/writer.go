@@ -134,7 +134,7 @@ func (c *conn) flush() {
 func (c *conn) tryWriteLocked() bool {
 	c.swapLocked()
 	c.mu.Unlock()
-	n := c.direct.write(c.sending)
+	n := c.direct.do(c.sending)
 	c.mu.Lock()
 	if n == len(c.sending) || c.closed {
 		c.sentLocked(nil)
