@@ -16,7 +16,8 @@ import (
 // conn is one framed connection.
 //
 // Its reading goroutine owns in, kind, batch, peek, spin and the fields of its
-// deadline. Whoever holds writing owns sending, direct and writeDeadline.
+// deadline. Whoever holds writing owns the bytes of sending, direct and
+// writeDeadline.
 type conn struct {
 	srv    *Server
 	nc     net.Conn
@@ -38,15 +39,19 @@ type conn struct {
 	direct        *direct
 	writeDeadline int64
 
-	mu       sync.Mutex
-	out      []byte // encoded replies
-	sending  []byte // what is being written
-	writing  bool   // somebody writes, or will for certain
-	burst    bool   // the reading goroutine will flush
-	waiting  bool   // the reading goroutine waits on room
-	stopping bool   // read no more: the server closes
-	closed   bool
-	inFlight int
+	mu         sync.Mutex
+	out        []byte   // encoded small replies
+	idle       []byte   // the memory of the out to come
+	large      [][]byte // encoded large replies
+	largeBytes int
+	sending    []byte // what is being written
+	sent       int    // of it
+	writing    bool   // somebody writes, or will for certain
+	burst      bool   // the reading goroutine will flush
+	waiting    bool   // the reading goroutine waits on room
+	stopping   bool   // read no more: the server closes
+	closed     bool
+	inFlight   int
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
@@ -221,7 +226,7 @@ func (c *conn) beginBurst() {
 // not wait for the last.
 func (c *conn) admit(now int64) closeReason {
 	c.mu.Lock()
-	due := len(c.out) >= flushBytes || now-c.burstSince > int64(flushAfter)
+	due := c.waitingLocked() >= flushBytes || now-c.burstSince > int64(flushAfter)
 	if !due && c.hasRoomLocked() {
 		c.inFlight++
 		c.mu.Unlock()
@@ -335,8 +340,8 @@ func (c *conn) abortLocked(reason closeReason) {
 		return
 	}
 	c.closed = true
-	c.srv.budget.add(int64(-len(c.out)))
-	c.out = nil
+	c.srv.budget.add(int64(-c.waitingLocked()))
+	c.out, c.large, c.largeBytes = nil, nil, 0
 	c.srv.metrics.closes.WithLabelValues(string(reason)).Inc()
 	_ = c.nc.Close() // nothing can be done about a failure, and nothing is lost
 	c.notifyLocked()

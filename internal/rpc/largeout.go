@@ -1,43 +1,58 @@
 package rpc
 
 import (
+	"math/bits"
 	"sync"
 
 	"github.com/arionkv/arion/idl/frame"
 )
 
-// maxPooledOut is the largest output buffer that is used again: a page of a
-// scanner and a bit. What is larger is left to the garbage collector.
-const maxPooledOut = 1 << 20
+const (
+	// largeOut is the size from which a reply gets a buffer of its own. Copying a
+	// smaller one costs less than a system call for it.
+	largeOut = 32 << 10
 
-// largeOuts lends output buffers beyond maxIdleOut to the connections that have
-// something to put in, while idle connections keep small ones.
-var largeOuts sync.Pool // of *[]byte
+	// The sizes of output buffers beyond what a connection keeps: several replies
+	// of a multi_get together, and up to a page of a scanner and a bit. What is
+	// larger is left to the garbage collector.
+	minPooledOut = 128 << 10
+	outClasses   = 4
+	maxPooledOut = minPooledOut << (outClasses - 1)
+)
 
-// makeRoom takes a used buffer for a reply that needs a large one. Frames make room
-// for themselves where there is none.
-func makeRoom(dst []byte, m frame.Message) []byte {
-	s, ok := m.(frame.Sized)
-	if !ok {
-		return dst
+// largeOuts lends buffers to the connections that have something to put in, while
+// idle connections keep small ones. Each holds one size.
+var largeOuts [outClasses]sync.Pool // of *[]byte
+
+func outClass(n int) int { return max(0, bits.Len(uint(n-1))-bits.Len(minPooledOut-1)) }
+
+// newLargeOut gives memory for at least n bytes.
+func newLargeOut(n int) []byte {
+	if n > maxPooledOut {
+		return make([]byte, 0, n)
 	}
-	const around = 512 // the frame, and what frames add to be sure
-	need := len(dst) + s.EncodedSize() + around
-	if need <= maxIdleOut || need <= cap(dst) || need > maxPooledOut {
-		return dst
+	class := outClass(n)
+	if b, ok := largeOuts[class].Get().(*[]byte); ok {
+		return *b
 	}
-	b, ok := largeOuts.Get().(*[]byte)
-	if !ok || cap(*b) < need {
-		return dst
-	}
-	return append(*b, dst...)
+	return make([]byte, 0, minPooledOut<<class)
 }
 
 func putLargeOut(b []byte) {
-	if cap(b) > maxPooledOut {
+	class := outClass(cap(b))
+	if class >= outClasses || cap(b) != minPooledOut<<class {
 		return
 	}
 	poison(b[:cap(b)])
 	b = b[:0]
-	largeOuts.Put(&b)
+	largeOuts[class].Put(&b)
+}
+
+// sizeOut is about the room that a reply takes, and not less; 0 if m does not know.
+func sizeOut(m frame.Message) int {
+	const around = 512 // the frame, and what frames add to be sure
+	if s, ok := m.(frame.Sized); ok {
+		return s.EncodedSize() + around
+	}
+	return 0
 }

@@ -33,7 +33,7 @@ func TestLargeReplies(t *testing.T) {
 		fill := string(rune('a' + i))
 		wg.Go(func() {
 			for n := range 12 {
-				size := 1 + (i*131+n*97)%1300 // from 1 KB to beyond what is pooled
+				size := 1 + (i*131+n*97)%1300 // from 1 KB, which gathers, to beyond what is pooled
 				p.send(append(request(rpcEcho, 1, text("x")), request(rpcPages, 2, text(strings.Repeat(fill, size)))...))
 				for range 2 {
 					h, got := p.reply()
@@ -48,15 +48,39 @@ func TestLargeReplies(t *testing.T) {
 }
 
 func TestLargeBuffersAreUsedAgain(t *testing.T) {
-	page := sizedText{text(strings.Repeat("x", 100<<10))}
-	large := make([]byte, 0, 200<<10)
-	for range 100 { // the pool drops some under the race detector, and at a collection
-		putLargeOut(large)
-		if b := makeRoom(nil, page); cap(b) == cap(large) {
-			require.Empty(t, b)
-			require.Nil(t, makeRoom(nil, text("small")), "a message that does not know its size")
-			return
-		}
+	for _, n := range []int{1, minPooledOut, minPooledOut + 1, maxPooledOut - 1, maxPooledOut} {
+		eventually(t, "a buffer comes back", func() bool { // the pool drops some under the race detector, and at a collection
+			b := append(newLargeOut(n), 'x')
+			putLargeOut(b)
+			again := newLargeOut(n)
+			require.Empty(t, again)
+			require.GreaterOrEqual(t, cap(again), n)
+			return &b[0] == &again[:1][0]
+		})
 	}
-	t.Fatal("no buffer came back")
+	putLargeOut(make([]byte, 0, maxPooledOut+1))
+	require.Equal(t, maxPooledOut, cap(newLargeOut(maxPooledOut)))
+}
+
+// A peer that does not read loses its connection and all that waits for it; the rig
+// checks that the budget gets it back.
+func TestLargeRepliesToNobody(t *testing.T) {
+	const rpcPage = "RPC_TEST_PAGE"
+	page := sizedText{text(strings.Repeat("x", 900<<10))}
+	held := make(chan *Request, 40)
+	r := newRig(t, func(o *Options) {
+		o.MaxPendingOut = 8 << 20
+		o.Mux.Handle(rpcPage, func(q *Request) { held <- q })
+	})
+	p := r.dial(t)
+	var wg sync.WaitGroup
+	for range cap(held) {
+		p.send(request(rpcPage, 1, text("x")))
+	}
+	for range cap(held) {
+		q := <-held
+		wg.Go(func() { q.Reply(page) })
+	}
+	wg.Wait()
+	eventually(t, "connection closed", func() bool { return r.closed(t, closeSlow) == 1 })
 }

@@ -4,18 +4,32 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/arionkv/arion/idl/code"
 	"github.com/arionkv/arion/idl/frame"
 )
 
-// answer encodes a reply into the output buffer and ends the request.
+// answer encodes a reply and ends the request. Small replies gather in the output
+// buffer. A large one is encoded into a buffer of its own, while the connection goes
+// on, and is written here, if nobody writes: it gains nothing by company.
 func (c *conn) answer(r *Request, result code.Code, m frame.Message) {
-	c.mu.Lock()
 	var failure any
-	grown := 0
-	if !c.closed {
+	var large []byte
+	size := sizeOut(m)
+	if size >= largeOut {
+		large, failure = appendReply(newLargeOut(size), &r.Header, result, m)
+	}
+	c.mu.Lock()
+	grown := len(large)
+	switch {
+	case c.closed:
+		grown = 0
+	case large != nil:
+		c.queueLocked(large)
+	default:
+		c.makeRoomLocked(size)
 		before := len(c.out)
 		c.out, failure = appendReply(c.out, &r.Header, result, m)
 		grown = len(c.out) - before
@@ -23,6 +37,9 @@ func (c *conn) answer(r *Request, result code.Code, m frame.Message) {
 	c.endLocked(r, grown)
 	overfull := c.pendingLocked() > c.srv.opts.MaxPendingOut
 	spawn := c.startWriterLocked()
+	if spawn && large != nil {
+		spawn = !c.tryWriteLocked()
+	}
 	c.mu.Unlock()
 
 	if spawn {
@@ -37,6 +54,23 @@ func (c *conn) answer(r *Request, result code.Code, m frame.Message) {
 	}
 	r.route.count(result)
 	c.release(r)
+}
+
+// queueLocked adds encoded replies that have a buffer of their own.
+func (c *conn) queueLocked(b []byte) {
+	c.large, c.largeBytes = append(c.large, b), c.largeBytes+len(b)
+}
+
+// makeRoomLocked starts another output buffer where growing this one would copy
+// what is in it.
+func (c *conn) makeRoomLocked(size int) {
+	if size <= cap(c.out)-len(c.out) || len(c.out)+size <= maxIdleOut {
+		return
+	}
+	if len(c.out) > 0 {
+		c.queueLocked(c.out)
+	}
+	c.out = newLargeOut(minPooledOut)
 }
 
 // settle ends a request that gets no reply.
@@ -74,7 +108,6 @@ func appendReply(dst []byte, h *frame.Header, result code.Code, m frame.Message)
 			out = frame.AppendReply(dst, h, code.Unknown.String(), nil)
 		}
 	}()
-	dst = makeRoom(dst, m)
 	return frame.AppendReply(dst, h, result.String(), m), nil
 }
 
@@ -82,7 +115,7 @@ func appendReply(dst []byte, h *frame.Header, result code.Code, m frame.Message)
 // nobody writes, and the reading goroutine will not flush soon. The caller
 // starts writeLoop if it returns true.
 func (c *conn) startWriterLocked() bool {
-	if c.writing || c.burst || c.closed || len(c.out) == 0 {
+	if c.writing || c.burst || c.closed || c.waitingLocked() == 0 {
 		return false
 	}
 	c.writing = true
@@ -98,12 +131,25 @@ func (c *conn) writeLoop() {
 	runtime.Gosched()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.out) > 0 && !c.closed {
-		c.swapLocked()
+	for !c.closed && c.nextLocked() {
+		b := c.sending[c.sent:]
 		c.mu.Unlock()
-		err := c.writeAll(c.sending)
+		err := c.writeAll(b)
 		c.mu.Lock()
-		c.sentLocked(err)
+		c.freeLocked(len(b))
+		if err != nil {
+			c.abortLocked(closeSlowOrPeer(err))
+		} else {
+			c.srv.metrics.bytesOut.Add(float64(len(b)))
+		}
+	}
+	c.stopWritingLocked()
+}
+
+// stopWritingLocked gives the writing right up.
+func (c *conn) stopWritingLocked() {
+	if c.closed {
+		c.freeLocked(len(c.sending) - c.sent)
 	}
 	c.writing = false
 	c.notifyLocked()
@@ -118,59 +164,66 @@ func (c *conn) flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.burst = false
-	if !c.startWriterLocked() {
-		return
-	}
-	if !c.tryWriteLocked() {
+	if c.startWriterLocked() && !c.tryWriteLocked() {
 		go c.writeLoop()
-		return
 	}
-	c.writing = false
-	c.notifyLocked()
 }
 
-// tryWriteLocked makes one write that does not wait and reports whether nothing
-// is left. The lock is released meanwhile.
+// tryWriteLocked makes one write that does not wait. It gives the writing right up
+// and returns true if nothing is left. The lock is released meanwhile.
 func (c *conn) tryWriteLocked() bool {
-	c.swapLocked()
+	c.nextLocked()
 	c.mu.Unlock()
 	n := c.direct.do(c.sending)
 	c.mu.Lock()
-	if n == len(c.sending) || c.closed {
-		c.sentLocked(nil)
-		return len(c.out) == 0
-	}
-	// What is left goes in front of what came meanwhile, which is nearly always
-	// nothing.
+	c.freeLocked(n)
 	c.srv.metrics.bytesOut.Add(float64(n))
-	c.srv.budget.add(int64(-n))
-	rest := append(c.sending[n:], c.out...)
-	c.out, c.sending = rest, c.out[:0]
-	return false
+	if !c.closed && c.pendingLocked() > 0 {
+		return false
+	}
+	c.stopWritingLocked()
+	return true
 }
 
-func (c *conn) swapLocked() { c.out, c.sending = c.sending[:0], c.out }
-
-// sentLocked accounts for c.sending, which was written unless err says it was not.
-func (c *conn) sentLocked(err error) {
-	n := len(c.sending)
-	c.srv.budget.add(int64(-n))
-	if cap(c.sending) > maxIdleOut {
-		putLargeOut(c.sending)
-		c.sending = nil
-	} else {
-		c.sending = c.sending[:0]
+// nextLocked sees to it that sending has something to write; false if there is
+// nothing.
+func (c *conn) nextLocked() bool {
+	switch {
+	case len(c.sending) > 0: // what a write that did not wait has left
+	case len(c.out) > 0:
+		c.sending, c.out, c.idle = c.out, c.idle[:0], nil
+	case len(c.large) > 0:
+		c.sending = c.large[0]
+		c.large = slices.Delete(c.large, 0, 1)
+		c.largeBytes -= len(c.sending)
+	default:
+		return false
 	}
-	if err != nil {
-		c.abortLocked(closeSlowOrPeer(err))
+	return true
+}
+
+// freeLocked gives n more bytes of sending back, which the socket has taken or
+// nobody will.
+func (c *conn) freeLocked(n int) {
+	c.sent += n
+	c.srv.budget.add(int64(-n))
+	if c.sent < len(c.sending) {
 		return
 	}
-	c.srv.metrics.bytesOut.Add(float64(n))
+	if cap(c.sending) > maxIdleOut {
+		putLargeOut(c.sending)
+	} else if c.sending != nil {
+		c.idle = c.sending[:0]
+	}
+	c.sending, c.sent = nil, 0
 	c.notifyLocked()
 }
 
+// waitingLocked is the output that nobody is writing.
+func (c *conn) waitingLocked() int { return len(c.out) + c.largeBytes }
+
 // pendingLocked is the output not yet taken by the socket.
-func (c *conn) pendingLocked() int { return len(c.out) + len(c.sending) }
+func (c *conn) pendingLocked() int { return c.waitingLocked() + len(c.sending) - c.sent }
 
 // writeAll writes b in pieces, each of which has the write timeout for itself.
 // Only the holder of c.writing may call it.

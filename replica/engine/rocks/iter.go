@@ -71,7 +71,9 @@ func (it *iter) Next(maxRows, maxBytes int, p *engine.Page) error {
 			return err
 		}
 		p.UnsafeCommit(int(used), int(r.n))
-		it.roomBytes = min(it.roomBytes*roomGrowth, maxRoomBytes)
+		// A page that has been used before has more room than asked for; the next one
+		// shall have more than that.
+		it.roomBytes = min(max(it.roomBytes, int(used))*roomGrowth, maxRoomBytes)
 		it.roomRows = min(it.roomRows*roomGrowth, maxRoomRows)
 		return nil
 	}
