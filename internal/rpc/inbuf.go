@@ -6,6 +6,9 @@ const (
 	// maxReadBuf holds several hundred small frames; a larger one saves no
 	// further syscalls that matter. Only a frame that needs more gets more.
 	maxReadBuf = 64 << 10
+	// maxLead is how many times the bytes that arrived a larger frame gets at once:
+	// one of 1 MB is copied a sixteenth. It is paid for before (affordRoom).
+	maxLead = 16
 )
 
 // inbuf holds received bytes that are not yet a whole frame.
@@ -17,7 +20,8 @@ const (
 type inbuf struct {
 	b      []byte
 	r, w   int
-	filled bool // the last read took all the room there was
+	filled bool   // the last read took all the room there was
+	small  []byte // the usual buffer, while b is that of one large frame
 }
 
 func (in *inbuf) unread() []byte { return in.b[in.r:in.w] }
@@ -40,13 +44,16 @@ func (in *inbuf) growth(frameLen int) int {
 }
 
 // room returns free space to read into, at least one byte. A large frame gets
-// its memory by doubling, as its bytes arrive and never beyond its length: an
+// its memory as its bytes arrive, some times of them and never beyond its length: an
 // announced length alone costs nothing.
 func (in *inbuf) room(frameLen int) []byte {
 	size := in.nextSize(frameLen)
 	if size != len(in.b) {
 		b := make([]byte, size)
 		in.w = copy(b, in.unread())
+		if len(in.b) == maxReadBuf {
+			in.small = in.b
+		}
 		in.b, in.r = b, 0
 	} else if in.r > 0 {
 		in.w = copy(in.b, in.unread())
@@ -65,7 +72,7 @@ func (in *inbuf) nextSize(frameLen int) int {
 	case len(in.b) < maxReadBuf:
 		return 2 * len(in.b)
 	default:
-		return max(len(in.b)+1, min(2*len(in.b), frameLen))
+		return max(len(in.b)+1, min(maxLead*len(in.b), frameLen))
 	}
 }
 
@@ -81,6 +88,6 @@ func (in *inbuf) take(frameLen int) []byte {
 		return nil
 	}
 	b := in.b[:in.w]
-	*in = inbuf{}
+	*in = inbuf{b: in.small}
 	return b
 }
