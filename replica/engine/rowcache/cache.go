@@ -2,8 +2,10 @@ package rowcache
 
 import (
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"syscall"
+	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -43,15 +45,26 @@ func newCache(bytes int64) (*cache, error) {
 	for i := range c.shards {
 		c.shards[i].init(memory[i*each : (i+1)*each])
 	}
+	// Records are looked up at random: with small pages each lookup would miss the
+	// processor's table of pages, too. A kernel without large ones serves as well.
+	_ = syscall.Madvise(memory, syscall.MADV_HUGEPAGE)
+	runtime.AddCleanup(c, func(memory []byte) { _ = syscall.Munmap(memory) }, memory)
 	return c, nil
 }
 
-// close gives the memory back. Reads that come later find nothing.
+// close gives the memory back. Reads that come later, or are still here, find
+// nothing; the addresses stay valid as long as anybody might use them.
 func (c *cache) close() error {
 	for i := range c.shards {
 		c.shards[i].close()
 	}
-	return syscall.Munmap(c.memory)
+	return syscall.Madvise(c.memory, syscall.MADV_DONTNEED)
+}
+
+// touch reads a word and forgets it, so that it is near when it is needed. Somebody
+// may be writing it: nothing is made of it.
+func touch(memory []byte, at int) {
+	atomic.LoadUint64((*uint64)(unsafe.Pointer(&memory[at])))
 }
 
 // hash places a key of one engine. The multiplier is 2^64 divided by the golden

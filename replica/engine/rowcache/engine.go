@@ -115,10 +115,19 @@ func (e *cached) MultiGet(keys [][]byte, p *engine.Page) error {
 func (l *lookup) find(c *cache, id uint32, keys [][]byte) {
 	l.buf, l.rows, l.missed = l.buf[:0], l.rows[:0], l.missed[:0]
 	for _, k := range keys {
-		r := part{hash: hash(id, k), off: uint32(len(l.buf))}
+		h := hash(id, k)
+		c.shard(h).fetchSet(h)
+		l.rows = append(l.rows, part{hash: h})
+	}
+	for i := range l.rows {
+		h := l.rows[i].hash
+		c.shard(h).fetchRecord(h)
+	}
+	for i, k := range keys {
+		r := &l.rows[i]
+		r.off = uint32(len(l.buf))
 		l.buf, r.hit = c.shard(r.hash).get(r.hash, id, k, l.buf)
 		r.to = uint32(len(l.buf))
-		l.rows = append(l.rows, r)
 		if !r.hit {
 			l.missed = append(l.missed, k)
 		}

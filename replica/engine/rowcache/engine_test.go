@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -274,24 +275,30 @@ func TestGetDoesNotAllocate(t *testing.T) {
 	}))
 }
 
-func BenchmarkGet(b *testing.B) {
-	o := newOpener(b, mem.Opener{}, 32<<20)
+// BenchmarkMultiGet is hot reads as they come in bursts, of a set of records that
+// processor caches do not hold.
+func BenchmarkMultiGet(b *testing.B) {
+	o := newOpener(b, mem.Opener{}, 64<<20)
 	e := open(b, o)
-	const records = 10_000
-	key := func(dst []byte, i int) []byte { return fmt.Appendf(dst, "user-%010d-field", i) }
-	for i := range records {
-		write(b, e, string(key(nil, i)), string(make([]byte, 128)))
-		warm(b, o, e, string(key(nil, i)))
-	}
+	const records, burst = 100_000, 16
 	keys := make([][]byte, records)
+	var batch engine.Batch
 	for i := range keys {
-		keys[i] = key(nil, i*7919%records)
+		keys[i] = fmt.Appendf(nil, "user-%010d-field", i)
+		batch.Put(keys[i], make([]byte, 128))
 	}
+	require.NoError(b, e.Apply(&batch))
+	for _, k := range keys {
+		warm(b, o, e, string(k))
+	}
+	rand.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
 	b.ReportAllocs()
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
-		buf := make([]byte, 0, 256)
-		for i := 0; pb.Next(); i++ {
-			buf, _, _ = e.Get(keys[i%records], buf[:0])
+		var p engine.Page
+		for i := rand.IntN(records - burst); pb.Next(); i = (i + burst) % (records - burst) {
+			_ = e.MultiGet(keys[i:i+burst], &p)
 		}
 	})
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*burst), "ns/record")
 }

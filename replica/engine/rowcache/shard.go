@@ -3,6 +3,7 @@ package rowcache
 import (
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -25,8 +26,12 @@ const (
 //	│ of the hash  │ read │ unit + 1  │
 //	└──────────────┴──────┴───────────┘
 //
-// A unit is 8 bytes of the shard's chunks.
+// A unit is 8 bytes of the shard's chunks. Slots change under the lock, and are looked
+// at without it by fetch.
 type slot uint64
+
+func (s *slot) load() slot   { return slot(atomic.LoadUint64((*uint64)(s))) }
+func (s *slot) store(v slot) { atomic.StoreUint64((*uint64)(s), uint64(v)) }
 
 const (
 	unitBytes = 8
@@ -50,34 +55,49 @@ func recordBytes(key, value int) int {
 
 // shard is one lock's part of the cache.
 type shard struct {
-	mu    sync.Mutex
-	slots []slot // sets of ways, a power of two of them; nil until the first record
+	slots  []slot // sets of ways, a power of two of them
+	memory []byte
+
+	mu sync.Mutex
 	// doubts are hashes that missed once, one byte each.
 	doubts []byte
-
-	memory []byte // nil once the cache is closed
-	chunks int    // that have been used
-	chunk  int    // being filled
-	fill   int    // bytes of it
-	ends   []int  // of each chunk, in bytes
+	chunks int   // that have been used
+	chunk  int   // being filled
+	fill   int   // bytes of it
+	ends   []int // of each chunk, in bytes
+	closed bool
 
 	hits, misses, records uint64
 }
 
-func (s *shard) init(memory []byte) {
-	s.memory = memory
-	s.ends = make([]int, len(memory)/chunkBytes)
-}
-
-// makeTableLocked is put off until there is something to keep: a node that is not
-// read pays nothing.
-func (s *shard) makeTableLocked() {
+// setsFor is the number of sets for so many bytes of records.
+func setsFor(bytes int) int {
 	sets := 1
-	for sets*ways*slotBytes < len(s.memory) {
+	for sets*ways*slotBytes < bytes {
 		sets *= 2
 	}
-	s.slots = make([]slot, sets*ways)
-	s.doubts = make([]byte, sets*ways*2)
+	return sets
+}
+
+func (s *shard) init(memory []byte) {
+	n := setsFor(len(memory)) * ways
+	s.slots, s.memory = make([]slot, n), memory
+	s.doubts, s.ends = make([]byte, 2*n), make([]int, len(memory)/chunkBytes)
+}
+
+// fetchSet begins to bring what get looks at first into the processor's cache. A
+// lookup is little but two misses there, which take as long for many keys as for one
+// when they overlap; the lock keeps them apart.
+func (s *shard) fetchSet(hash uint64) { s.set(hash)[0].load() }
+
+// fetchRecord goes on with what get looks at next.
+func (s *shard) fetchRecord(hash uint64) {
+	set := s.set(hash)
+	for i := range set {
+		if v := set[i].load(); v != 0 && (v^slot(hash))&tagBits == 0 {
+			touch(s.memory, int(v.unit())*unitBytes)
+		}
+	}
 }
 
 func (s *shard) set(hash uint64) []slot {
@@ -98,15 +118,13 @@ func (s *shard) record(unit uint32) (hash uint64, id uint32, key, value []byte) 
 
 // findLocked gives the slot of a record, nil if it is not there.
 func (s *shard) findLocked(hash uint64, id uint32, key []byte) (*slot, []byte) {
-	if s.slots == nil {
-		return nil, nil
-	}
 	set := s.set(hash)
 	for i := range set {
-		if set[i] == 0 || (set[i]^slot(hash))&tagBits != 0 {
+		v := set[i].load()
+		if v == 0 || (v^slot(hash))&tagBits != 0 {
 			continue
 		}
-		_, of, k, value := s.record(set[i].unit())
+		_, of, k, value := s.record(v.unit())
 		if of == id && string(k) == string(key) {
 			return &set[i], value
 		}
@@ -123,7 +141,9 @@ func (s *shard) get(hash uint64, id uint32, key, dst []byte) ([]byte, bool) {
 		s.misses++
 		return dst, false
 	}
-	*at |= readBit
+	if v := at.load(); v&readBit == 0 {
+		at.store(v | readBit)
+	}
 	s.hits++
 	return append(dst, value...), true
 }
@@ -133,7 +153,7 @@ func (s *shard) remove(hash uint64, id uint32, key []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if at, _ := s.findLocked(hash, id, key); at != nil {
-		*at = 0
+		at.store(0)
 		s.records--
 	}
 }
@@ -142,7 +162,7 @@ func (s *shard) remove(hash uint64, id uint32, key []byte) {
 func (s *shard) put(hash uint64, id uint32, key, value []byte, valid func() bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.memory == nil || !valid() || !s.wantedLocked(hash) {
+	if s.closed || !valid() || !s.wantedLocked(hash) {
 		return
 	}
 	if at, _ := s.findLocked(hash, id, key); at != nil {
@@ -161,15 +181,12 @@ func (s *shard) put(hash uint64, id uint32, key, value []byte, valid func() bool
 	copy(b[headerBytes+copy(b[headerBytes:], key):], value)
 	s.fill += n
 	s.ends[s.chunk] = s.fill
-	*s.vacateLocked(hash) = tagOf(hash) | slot(base/unitBytes+1)
+	s.vacateLocked(hash).store(tagOf(hash) | slot(base/unitBytes+1))
 	s.records++
 }
 
 // wantedLocked reports whether the hash missed before, and notes that it did.
 func (s *shard) wantedLocked(hash uint64) bool {
-	if s.slots == nil {
-		s.makeTableLocked()
-	}
 	d := &s.doubts[int(hash>>8)&(len(s.doubts)-1)]
 	mark := byte(hash>>56) | 1 // not 0, which is nothing
 	wanted := *d == mark
@@ -183,10 +200,11 @@ func (s *shard) vacateLocked(hash uint64) *slot {
 	set := s.set(hash)
 	victim := int(hash>>40) % ways // a record that was read, if all were
 	for i := range set {
-		if set[i] == 0 {
+		v := set[i].load()
+		if v == 0 {
 			return &set[i]
 		}
-		if set[i]&readBit == 0 {
+		if v&readBit == 0 {
 			victim = i
 		}
 	}
@@ -211,12 +229,12 @@ func (s *shard) nextChunkLocked(n int) {
 		hash, _, key, value := s.record(unit)
 		size := recordBytes(len(key), len(value))
 		if p := s.slotOfLocked(hash, unit); p != nil {
-			if *p&readBit != 0 && kept+size <= chunkBytes/2 {
+			if p.load()&readBit != 0 && kept+size <= chunkBytes/2 {
 				copy(s.memory[base+kept:], s.memory[base+at:base+at+size])
-				*p = tagOf(hash) | slot((base+kept)/unitBytes+1)
+				p.store(tagOf(hash) | slot((base+kept)/unitBytes+1))
 				kept += size
 			} else {
-				*p = 0
+				p.store(0)
 				s.records--
 			}
 		}
@@ -229,16 +247,19 @@ func (s *shard) nextChunkLocked(n int) {
 func (s *shard) slotOfLocked(hash uint64, unit uint32) *slot {
 	set := s.set(hash)
 	for i := range set {
-		if set[i] != 0 && set[i].unit() == unit {
+		if v := set[i].load(); v != 0 && v.unit() == unit {
 			return &set[i]
 		}
 	}
 	return nil
 }
 
-// close lets go of the memory.
+// close empties the shard for good.
 func (s *shard) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.memory, s.slots, s.doubts, s.records = nil, nil, nil, 0
+	s.closed, s.records, s.chunks = true, 0, 0
+	for i := range s.slots {
+		s.slots[i].store(0)
+	}
 }

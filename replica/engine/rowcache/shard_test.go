@@ -115,13 +115,6 @@ func TestOneMissIsNotEnough(t *testing.T) {
 	require.Equal(t, uint64(1), s.records)
 }
 
-func TestUnusedShardHasNoTable(t *testing.T) {
-	s := newShard(shardChunks)
-	_, ok := s.look(1, "key")
-	require.False(t, ok)
-	require.Nil(t, s.slots)
-}
-
 // The size asked for is not exceeded, and is used nearly whole.
 func TestCacheSizes(t *testing.T) {
 	for _, bytes := range []int64{SmallestBytes, SmallestBytes + 1, 1 << 20, 100<<20 + 12345} {
