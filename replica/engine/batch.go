@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/arionkv/arion/replica/record"
 )
@@ -54,6 +55,8 @@ func (b *Batch) Put(key, value []byte) {
 
 // PutHeader stores a user record, building header and value in place.
 func (b *Batch) PutHeader(key []byte, h record.Header, value []byte) {
+	const around = batchHeaderLen + record.HeaderLen + 2*binary.MaxVarintLen32 + 1
+	b.repr = slices.Grow(b.repr, around+len(key)+len(value))
 	b.record(KindPut, key)
 	b.repr = binary.AppendUvarint(b.repr, uint64(record.HeaderLen+len(value)))
 	b.repr = record.Append(b.repr, h, value)

@@ -61,7 +61,7 @@ func TestConformance(t *testing.T) { enginetest.Run(t, newOpener(t, mem.Opener{}
 func TestMetamorphic(t *testing.T) {
 	o := newOpener(t, mem.Opener{}, SmallestBytes)
 	enginetest.Metamorphic(t, o, enginetest.Disturb{Flush: 5, Compact: 2, Reopen: 1, Checkpoint: 1}, 2000)
-	require.Positive(t, o.Stats().Hits, "the run must go through the cache")
+	require.Greater(t, o.Stats().Hits, uint64(20), "the run must go through the cache")
 }
 
 func TestReadsComeFromTheCache(t *testing.T) {
