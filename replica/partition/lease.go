@@ -33,14 +33,13 @@ func newLease(length time.Duration) *lease {
 	return &lease{length: max(length, 0), now: time.Now}
 }
 
-// age returns how much of the lease is used up, or false if there is none. It
+// age returns how much of the lease is used up at now, or false if there is none. It
 // does not allocate or lock.
-func (l *lease) age() (time.Duration, bool) {
+func (l *lease) age(now time.Time) (time.Duration, bool) {
 	begin := l.begin.Load()
 	if begin == nil {
 		return 0, false
 	}
-	now := l.now()
 	mono := now.Sub(*begin)
 	wall := time.Duration(now.UnixNano() - begin.UnixNano())
 	return mono, mono < l.length && wall < l.length+wallSlack

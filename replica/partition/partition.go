@@ -342,8 +342,12 @@ func (p *Partition) refuse(done Done, err error) {
 
 // TryRead reports whether a read of the local engine is linearizable right now,
 // which is so under a lease. If not, ask ReadBarrier.
-func (p *Partition) TryRead() bool {
-	age, ok := p.leaseAge()
+func (p *Partition) TryRead() bool { return p.TryReadAt(p.lease.now()) }
+
+// TryReadAt is TryRead for requests that were here at now, a time of this process: to
+// be as they would have been then is as good for them.
+func (p *Partition) TryReadAt(now time.Time) bool {
+	age, ok := p.leaseAge(now)
 	if ok && age > p.lease.length/2 {
 		p.reader.renew()
 	}
@@ -367,16 +371,16 @@ func (p *Partition) ReadBarrier(done func(error)) {
 	}
 }
 
-func (p *Partition) leaseAge() (time.Duration, bool) {
+func (p *Partition) leaseAge(now time.Time) (time.Duration, bool) {
 	if p.o.ReadIndexOnly {
 		return 0, false
 	}
-	return p.lease.age()
+	return p.lease.age(now)
 }
 
 // LeaseValid reports whether this replica may serve reads by itself now.
 func (p *Partition) LeaseValid() bool {
-	_, ok := p.leaseAge()
+	_, ok := p.leaseAge(p.lease.now())
 	return ok
 }
 

@@ -162,13 +162,13 @@ func TestLease(t *testing.T) {
 	now := time.Now()
 	l := newLease(200 * time.Millisecond)
 	l.now = func() time.Time { return now }
-	valid := func() bool { _, ok := l.age(); return ok }
+	valid := func() bool { _, ok := l.age(l.now()); return ok }
 	require.False(t, valid())
 
 	begin, epoch := l.start()
 	now = now.Add(50 * time.Millisecond)
 	require.True(t, l.grant(begin, epoch, 1))
-	age, ok := l.age()
+	age, ok := l.age(l.now())
 	require.True(t, ok)
 	require.Equal(t, 50*time.Millisecond, age, "it counts from the begin of the ReadIndex")
 	now = now.Add(150*time.Millisecond - 1)
@@ -201,11 +201,11 @@ func TestLeaseEndsWhenTheMachineSlept(t *testing.T) {
 	require.True(t, l.grant(begin, epoch, 1))
 	later := begin.Add(10 * time.Millisecond)
 	l.now = func() time.Time { return later }
-	_, ok := l.age()
+	_, ok := l.age(l.now())
 	require.True(t, ok)
 	// Round(0) drops the monotonic reading, so Sub goes by the wall clock.
 	later = begin.Round(0).Add(time.Hour)
-	_, ok = l.age()
+	_, ok = l.age(l.now())
 	require.False(t, ok)
 }
 

@@ -74,7 +74,7 @@ func newCalls(s *Service) *sync.Pool {
 // handler serves one operation.
 func (s *Service) handler(o operation) rpc.Handler {
 	return func(req *rpc.Request) {
-		c := s.admit(req, &o)
+		c := s.admit(req, &o, time.Now())
 		if c == nil {
 			return
 		}
@@ -88,7 +88,7 @@ func (s *Service) handler(o operation) rpc.Handler {
 
 // admit finds the replica and refuses what the table does not allow. It answers
 // the request itself when it returns nil.
-func (s *Service) admit(req *rpc.Request, o *operation) *call {
+func (s *Service) admit(req *rpc.Request, o *operation, now time.Time) *call {
 	r, ok := s.o.Host.Lookup(req.AppID, req.PartitionIndex)
 	var t *table.Table
 	if ok {
@@ -102,7 +102,7 @@ func (s *Service) admit(req *rpc.Request, o *operation) *call {
 		return nil
 	}
 	c := s.calls.Get().(*call)
-	c.Request, c.o, c.replica, c.table, c.begin = req, o, r, t, time.Now()
+	c.Request, c.o, c.replica, c.table, c.begin = req, o, r, t, now
 	c.observe()
 	if o.op.Write() {
 		c.pass = r.Throttle.Write(len(req.Args))
@@ -218,7 +218,9 @@ func (c *call) fail(err error) {
 }
 
 // finish answers, and accounts for the bytes and the time the request took.
-func (c *call) finish(result frame.Message, bytes int) {
+func (c *call) finish(result frame.Message, bytes int) { c.finishAt(result, bytes, time.Now()) }
+
+func (c *call) finishAt(result frame.Message, bytes int, now time.Time) {
 	l := c.replica.Load
 	l.Count(c.o.op, bytes)
 	if !c.o.op.Write() {
@@ -229,7 +231,7 @@ func (c *call) finish(result frame.Message, bytes int) {
 		}
 	}
 	c.Reply(result)
-	c.judge()
+	c.judge(now)
 	c.end()
 }
 

@@ -9,14 +9,10 @@ import (
 // judge writes a line about a request that took longer than its table's
 // threshold: how long, and where the time went. A line per table and second
 // must do; the others are counted.
-func (c *call) judge() {
+func (c *call) judge(now time.Time) {
 	threshold := c.table.Settings.SlowQuery
-	if threshold <= 0 {
-		return
-	}
-	now := time.Now()
 	took := now.Sub(c.begin)
-	if took < threshold {
+	if threshold <= 0 || took < threshold {
 		return
 	}
 	c.replica.Load.Slow.Add(1)
