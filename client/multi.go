@@ -13,7 +13,6 @@ import (
 
 const (
 	rpcMultiPut    = "RPC_RRDB_RRDB_MULTI_PUT"
-	rpcMultiGet    = "RPC_RRDB_RRDB_MULTI_GET"
 	rpcMultiRemove = "RPC_RRDB_RRDB_MULTI_REMOVE"
 )
 
@@ -95,9 +94,13 @@ func (t *Table) multiGet(ctx context.Context, hashKey []byte, sortKeys [][]byte,
 		// To the server no keys would mean all keys.
 		return Fail[Records](invalid(opMultiGet.name, t.name, "no sort keys; use MultiGetRange for all of them"))
 	}
-	req := multiGetRequest(hashKey, o)
-	req.SortKeys = blobs(sortKeys)
-	return t.sendMultiGet(ctx, &opMultiGet, req, sync)
+	if err := checkKey(opMultiGet.name, t.name, hashKey, true); err != nil {
+		return Fail[Records](err)
+	}
+	c := newOp(t, &opMultiGet, key.Hash(hashKey, nil), decodeRecords)
+	c.c.frame = wire.AppendMultiGet(c.into(), hashKey, sortKeys,
+		wire.MultiGetLimits{Count: clamp(o.MaxCount), Bytes: clamp(o.MaxBytes), NoValue: o.NoValue})
+	return c.start(ctx, sync)
 }
 
 // MultiGetRange reads a range of the records of a hash key, in ascending order.
@@ -114,13 +117,18 @@ func (t *Table) multiGetRange(ctx context.Context, spec *opSpec, hashKey []byte,
 	if !o.Filter.ok() {
 		return Fail[Records](invalid(spec.name, t.name, "filter type %d", o.Filter.Type))
 	}
-	req := multiGetRequest(hashKey, o.MultiGetOptions)
-	req.StartSortkey, req.StopSortkey = base.BlobOf(o.Start), base.BlobOf(o.Stop)
-	req.StartInclusive, req.StopInclusive = !o.StartExclusive, o.StopInclusive
-	req.SortKeyFilterType = rrdb.FilterType(o.Filter.Type)
-	req.SortKeyFilterPattern = base.BlobOf(o.Filter.Pattern)
-	req.Reverse = o.Reverse
-	return t.sendMultiGet(ctx, spec, req, sync)
+	if err := checkKey(spec.name, t.name, hashKey, true); err != nil {
+		return Fail[Records](err)
+	}
+	c := newOp(t, spec, key.Hash(hashKey, nil), decodeRecords)
+	c.c.frame = wire.AppendRequest(c.into(), wire.MultiGet, &rrdb.MultiGetRequest{
+		HashKey: base.BlobOf(hashKey), MaxKvCount: clamp(o.MaxCount), MaxKvSize: clamp(o.MaxBytes), NoValue: o.NoValue,
+		StartSortkey: base.BlobOf(o.Start), StopSortkey: base.BlobOf(o.Stop),
+		StartInclusive: !o.StartExclusive, StopInclusive: o.StopInclusive,
+		SortKeyFilterType: rrdb.FilterType(o.Filter.Type), SortKeyFilterPattern: base.BlobOf(o.Filter.Pattern),
+		Reverse: o.Reverse,
+	})
+	return c.start(ctx, sync)
 }
 
 // SortKeys is the answer to GetSortKeys; Complete as in Records.
@@ -157,22 +165,7 @@ func sortKeysOf(r Records) SortKeys {
 	return out
 }
 
-func multiGetRequest(hashKey []byte, o MultiGetOptions) *rrdb.MultiGetRequest {
-	return &rrdb.MultiGetRequest{HashKey: base.BlobOf(hashKey), MaxKvCount: clamp(o.MaxCount),
-		MaxKvSize: clamp(o.MaxBytes), NoValue: o.NoValue}
-}
-
 func clamp(n int) int32 { return int32(min(max(n, 0), math.MaxInt32)) }
-
-func (t *Table) sendMultiGet(ctx context.Context, spec *opSpec, req *rrdb.MultiGetRequest, sync bool) *Deferred[Records] {
-	hashKey := req.HashKey.Bytes()
-	if err := checkKey(spec.name, t.name, hashKey, true); err != nil {
-		return Fail[Records](err)
-	}
-	o := newOp(t, spec, key.Hash(hashKey, nil), decodeRecords)
-	o.c.frame = wire.AppendRequest(o.into(), rpcMultiGet, req)
-	return o.start(ctx, sync)
-}
 
 // decodeRecords copies the body once, for all records together.
 func decodeRecords(c *call, body []byte) (Records, error) {

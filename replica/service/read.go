@@ -129,14 +129,6 @@ func batchGet(c *call, v read.View) (frame.Message, error) {
 	return c.replica.Reads.BatchGet(v, req)
 }
 
-func multiGet(c *call, v read.View) (frame.Message, error) {
-	req := rrdb.NewMultiGetRequest()
-	if c.Decode(req) != nil {
-		return nil, errArgs
-	}
-	return c.replica.Reads.MultiGet(v, req)
-}
-
 func getScanner(c *call, v read.View) (frame.Message, error) {
 	req := rrdb.NewGetScannerRequest()
 	if c.Decode(req) != nil {

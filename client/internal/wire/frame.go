@@ -39,6 +39,7 @@ const (
 	callVersion  = 0x80010001
 	replyVersion = 0x80010002
 
+	typeBool   = 2
 	typeI32    = 8
 	typeI64    = 10
 	typeString = 11
@@ -157,6 +158,13 @@ func appendI32(dst []byte, id byte, v int32) []byte {
 
 func appendI64(dst []byte, id byte, v int64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, typeI64, 0, id), uint64(v))
+}
+
+func appendBool(dst []byte, id byte, v bool) []byte {
+	if v {
+		return append(dst, typeBool, 0, id, 1)
+	}
+	return append(dst, typeBool, 0, id, 0)
 }
 
 func appendBlob(dst []byte, id byte, b []byte) []byte {

@@ -15,6 +15,7 @@ const (
 	TTL          = "RPC_RRDB_RRDB_TTL"
 	Incr         = "RPC_RRDB_RRDB_INCR"
 	SortKeyCount = "RPC_RRDB_RRDB_SORTKEY_COUNT"
+	MultiGet     = "RPC_RRDB_RRDB_MULTI_GET"
 	Scan         = "RPC_RRDB_RRDB_SCAN"
 	ClearScanner = "RPC_RRDB_RRDB_CLEAR_SCANNER"
 )
@@ -52,6 +53,35 @@ func AppendIncr(dst, hashKey, sortKey []byte, by int64, expire int32) []byte {
 	dst = appendKey(dst, hashKey, sortKey)
 	dst = appendI64(dst, 2, by)
 	dst = appendI32(dst, 3, expire)
+	return Finish(append(dst, stop))
+}
+
+// MultiGetLimits bounds a MultiGet; 0 is the server's limit.
+type MultiGetLimits struct {
+	Count, Bytes int32
+	NoValue      bool
+}
+
+// AppendMultiGet makes a MultiGet of the records of sort keys.
+func AppendMultiGet(dst, hashKey []byte, sortKeys [][]byte, l MultiGetLimits) []byte {
+	dst = Begin(dst, MultiGet, ArgStruct)
+	dst = appendBlob(dst, 1, hashKey)
+	dst = binary.BigEndian.AppendUint32(append(dst, typeList, 0, 2, typeStruct), uint32(len(sortKeys)))
+	for _, k := range sortKeys {
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(k)))
+		dst = append(dst, k...)
+	}
+	dst = appendI32(dst, 3, l.Count)
+	dst = appendI32(dst, 4, l.Bytes)
+	dst = appendBool(dst, 5, l.NoValue)
+	// What selects a range is of no meaning here, but servers want it.
+	dst = appendBlob(dst, 6, nil)
+	dst = appendBlob(dst, 7, nil)
+	dst = appendBool(dst, 8, false)
+	dst = appendBool(dst, 9, false)
+	dst = appendI32(dst, 10, 0)
+	dst = appendBlob(dst, 11, nil)
+	dst = appendBool(dst, 12, false)
 	return Finish(append(dst, stop))
 }
 

@@ -31,6 +31,9 @@ func TestHandWrittenRequests(t *testing.T) {
 		{SortKeyCount, AppendBlobRequest(nil, SortKeyCount, h), base.BlobOf(h)},
 		{Put, AppendPut(nil, h, s, v, 77), &rrdb.UpdateRequest{Key: base.BlobOf(k), Value: base.BlobOf(v), ExpireTsSeconds: 77}},
 		{Incr, AppendIncr(nil, h, s, -5, -1), &rrdb.IncrRequest{Key: base.BlobOf(k), Increment: -5, ExpireTsSeconds: -1}},
+		{MultiGet, AppendMultiGet(nil, h, [][]byte{s, nil, v}, MultiGetLimits{Count: 3, Bytes: 1 << 20, NoValue: true}),
+			&rrdb.MultiGetRequest{HashKey: base.BlobOf(h), SortKeys: []*base.Blob{base.BlobOf(s), base.BlobOf(nil), base.BlobOf(v)},
+				MaxKvCount: 3, MaxKvSize: 1 << 20, NoValue: true}},
 		{Scan, AppendScan(nil, 1<<40), &rrdb.ScanRequest{ContextID: 1 << 40}},
 		{ClearScanner, AppendClearScanner(nil, 1<<40), &base.Int64{V: 1 << 40}},
 	} {

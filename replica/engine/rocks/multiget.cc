@@ -119,7 +119,8 @@ class Walk {
     it_.reset(d_->db->NewIterator(o));
     it_->Seek(keys_[order_[0]]);
     for (size_t n = 0; n < order_.size(); n++) {
-      if (!Reach(keys_[order_[n]], n) || !Take(order_[n])) return false;
+      bool there;
+      if (!Reach(keys_[order_[n]], n, &there) || !Take(order_[n], there)) return false;
     }
     return true;
   }
@@ -131,9 +132,14 @@ class Walk {
     return std::all_of(keys_.begin(), keys_.end(), [&](const Slice& k) { return k.starts_with(prefix); });
   }
 
-  // Moves to the first record at or behind key, the n-th; false to give up.
-  bool Reach(const Slice& key, size_t n) {
-    for (int steps = 0; it_->Valid() && it_->key().compare(key) < 0; steps++) {
+  // Moves to the first record at or behind key, the n-th; there says that it is at
+  // key. False to give up.
+  bool Reach(const Slice& key, size_t n, bool* there) {
+    *there = false;
+    for (int steps = 0; it_->Valid(); steps++) {
+      const int c = it_->key().compare(key);
+      *there = c == 0;
+      if (c >= 0) return true;
       if (steps < kSteps) {
         it_->Next();
       } else if (++seeks_ > 1 + n / kKeysPerSeek) {
@@ -144,12 +150,12 @@ class Walk {
     }
     // Incomplete is too many deleted records. Other failures are MultiGet's to
     // tell, which reads no more than the keys.
-    return it_->Valid() || it_->status().ok();
+    return it_->status().ok();
   }
 
-  // Copies the value of key i if the iterator stands on it.
-  bool Take(uint32_t i) {
-    if (!it_->Valid() || it_->key() != keys_[i]) {
+  // Copies the value of key i if the iterator is there.
+  bool Take(uint32_t i, bool there) {
+    if (!there) {
       rows_[i] = {static_cast<uint32_t>(used_), 0, kMissing};
       return true;
     }
