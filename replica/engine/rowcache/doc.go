@@ -23,8 +23,8 @@
 //
 // The cache is divided into shards, each a table of small slots and chunks of bytes
 // that are filled one after the other. When all are full the oldest is taken again,
-// and those of its records that were read since stay (second chance). A record is
-// taken in at its second miss: records that are read once, as by a walk over a table
+// and those of its records that were read since stay (second chance). From then on a
+// record is taken in at its second miss: records that are read once, as by a walk over a table
 // larger than the cache, cost no copy and displace nothing. The bytes lie outside
 // the Go heap, so that they do not make the garbage collector wait for as many more.
 package rowcache

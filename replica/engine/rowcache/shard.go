@@ -185,8 +185,12 @@ func (s *shard) put(hash uint64, id uint32, key, value []byte, valid func() bool
 	s.records++
 }
 
-// wantedLocked reports whether the hash missed before, and notes that it did.
+// wantedLocked reports whether a record is to be kept: while there is free memory
+// each, later those that missed before, which it notes.
 func (s *shard) wantedLocked(hash uint64) bool {
+	if s.chunks < len(s.ends) {
+		return true
+	}
 	d := &s.doubts[int(hash>>8)&(len(s.doubts)-1)]
 	mark := byte(hash>>56) | 1 // not 0, which is nothing
 	wanted := *d == mark
