@@ -28,6 +28,9 @@ type file interface {
 	io.WriterAt
 	Sync() error
 	Size() (int64, error)
+	// Reserve gives an empty file size bytes of zeros that need not be written. It
+	// may fail with errors.ErrUnsupported.
+	Reserve(size int64) error
 	Close() error
 }
 
@@ -89,6 +92,9 @@ func (f osFile) Size() (int64, error) {
 // Sync makes the content durable, but not times nobody asks for. The length of a
 // segment never changes once it is in use.
 func (f osFile) Sync() error { return syncData(f.File) }
+
+// Reserve implements file.
+func (f osFile) Reserve(size int64) error { return reserve(f.File, size) }
 
 // fill writes zeros to [from, to) and syncs.
 func fill(f file, from, to int64) error {

@@ -24,6 +24,12 @@ const (
 	// segments of them. Beyond, the emptiest segment is emptied.
 	deadSegments = 2
 	tick         = time.Second
+	// bulkyWrite is what the writes to the log must bring on average for it to be
+	// bulky: a segment is then reserved and not filled with zeros. Filling makes syncs
+	// of small writes faster, since they need not record in the file system what is in
+	// use; with large ones that does not show, and the zeros take as much of the disk
+	// as the log.
+	bulkyWrite = 256 << 10
 	// moveShare of a segment is moved per record, 512 KB: it delays writers once.
 	moveShare = 128
 )
@@ -42,6 +48,7 @@ func (s *Store) keep() {
 			return
 		case <-s.wake:
 		case <-t.C:
+			s.trim()
 			if err := s.attest(); err != nil {
 				return // the store has failed, whoever saves is told
 			}
@@ -56,6 +63,21 @@ func (s *Store) keep() {
 			}
 		}
 	}
+}
+
+// trim gives back large buffers that have not been used since the last tick.
+func (s *Store) trim() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.bursts {
+		if cap(s.idle) > maxIdleBuffer {
+			s.idle = nil
+		}
+		if len(s.buf) == 0 && cap(s.buf) > maxIdleBuffer {
+			s.buf = nil
+		}
+	}
+	s.bursts = false
 }
 
 func (s *Store) warn(err error) {
@@ -214,7 +236,7 @@ func (s *Store) makeSegment(seq uint64, size int64) (*segment, error) {
 		if f, err = s.disk.Create(from); err != nil {
 			return nil, err
 		}
-		if err := fill(f, 0, size); err != nil {
+		if err := s.provide(f, size); err != nil {
 			return nil, closeFile(f, errors.Join(err, s.disk.Remove(from)))
 		}
 	}
@@ -232,6 +254,19 @@ func (s *Store) makeSegment(seq uint64, size int64) (*segment, error) {
 		return nil, closeFile(f, err)
 	}
 	return &segment{file: f, seq: seq, size: size}, nil
+}
+
+// provide gives a new segment its space.
+func (s *Store) provide(f file, size int64) error {
+	s.mu.Lock()
+	bulky := s.meanWrite >= bulkyWrite
+	s.mu.Unlock()
+	if bulky {
+		if err := f.Reserve(size); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	return fill(f, 0, size)
 }
 
 // openSized opens a spare of the right size, other ones are removed.

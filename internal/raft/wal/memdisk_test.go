@@ -21,12 +21,13 @@ const sectorBytes = 512
 // memDisk is a disk that forgets: crash keeps what was synced, and of everything
 // else a random part. Errors can be ordered for writes and syncs.
 type memDisk struct {
-	mu    sync.Mutex
-	names map[string]*memFile // as seen
-	kept  map[string]*memFile // as after a crash
-	space int64               // bytes that files may grow by; <0 = no limit
-	sync  error               // of the next syncs of content
-	syncs int
+	mu       sync.Mutex
+	names    map[string]*memFile // as seen
+	kept     map[string]*memFile // as after a crash
+	space    int64               // bytes that files may grow by; <0 = no limit
+	sync     error               // of the next syncs of content
+	syncs    int
+	reserved int // files made without writing zeros
 	// onSync is called once, at the sync that makes left 0, before it has done
 	// anything.
 	left   int
@@ -175,6 +176,21 @@ func (f *memFile) Size() (int64, error) {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
 	return int64(len(f.now)), nil
+}
+
+// Reserve makes a file that is as durable as its name.
+func (f *memFile) Reserve(size int64) error {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if f.d.space >= 0 && f.d.space < size {
+		return syscall.ENOSPC
+	}
+	if f.d.space >= 0 {
+		f.d.space -= size
+	}
+	f.d.reserved++
+	f.now = make([]byte, size)
+	return nil
 }
 
 func (f *memFile) Close() error { return nil }

@@ -3,6 +3,7 @@ package wal
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,6 +62,8 @@ type Store struct {
 	// behind the last record that says anything else. See keeper.attest.
 	attested, dataEnd uint64
 	want              int64 // bytes the next segment must take
+	meanWrite         int   // bytes, over the last writes
+	bursts            bool  // large writes since the last tick
 	err               error // the first failed write or sync
 
 	// Of the keeper alone.
@@ -183,6 +186,7 @@ func (s *Store) SaveRaftState(updates []pb.Update, _ uint64) error {
 		if err := s.reserveLocked(bytes); err != nil {
 			return err
 		}
+		s.buf = slices.Grow(s.buf, bytes+recordLen+len(s.dirty)*(itemLen+stateLen))
 		need, err := s.recordLocked(updates[:n])
 		if err != nil {
 			return s.fail(err)

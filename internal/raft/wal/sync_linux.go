@@ -14,3 +14,12 @@ func syncData(f *os.File) error {
 		}
 	}
 }
+
+func reserve(f *os.File, size int64) error {
+	for {
+		err := syscall.Fallocate(int(f.Fd()), 0, 0, size)
+		if !errors.Is(err, syscall.EINTR) {
+			return os.NewSyscallError("fallocate", err)
+		}
+	}
+}

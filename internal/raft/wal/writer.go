@@ -13,8 +13,10 @@ const (
 	// maxRecordBytes ends a record of many replicas. One replica's update is
 	// never cut: half of it would be a state without its entries.
 	maxRecordBytes = 8 << 20
-	// maxIdleBuffer is what stays allocated for the next record.
+	// maxIdleBuffer is what stays allocated for the next record, and maxBusyBuffer
+	// for as long as there are records that need it.
 	maxIdleBuffer = 4 << 20
+	maxBusyBuffer = maxRecordBytes + maxIdleBuffer
 	// fieldsBound bounds the encoded entry without its command, and its length:
 	// seven integers of ten bytes and framing (raftpb, Entry.Size).
 	fieldsBound = 96
@@ -214,11 +216,13 @@ func (s *Store) flushLocked(sync bool) {
 	buf, seg, at, end := s.buf, s.cur, s.written, s.end
 	s.buf, s.idle = s.idle[:0], nil
 	s.flushing = true
+	s.meanWrite += (len(buf) - s.meanWrite) / 8
+	s.bursts = s.bursts || len(buf) > maxIdleBuffer
 	s.mu.Unlock()
 	err := s.writeOut(seg, buf, at, sync)
 	s.mu.Lock()
 	s.flushing = false
-	if cap(buf) <= maxIdleBuffer {
+	if cap(buf) <= maxBusyBuffer {
 		s.idle = buf[:0]
 	}
 	if err != nil {
