@@ -67,7 +67,7 @@ func runNodes(ctx context.Context, c *call) error {
 		for i, n := range nodes {
 			views[i] = &nodeView{addr: n.Addr, alive: n.Alive}
 		}
-		return c.nodeRows(views, status, render.Columns("node", "status"), func(*nodeView) []any { return nil })
+		return c.nodeRows(ctx, a, views, status, render.Columns("node", "status"), func(*nodeView) []any { return nil })
 	})
 }
 
@@ -81,7 +81,7 @@ func (c *call) showNodes(ctx context.Context, a *admin.Admin, status string) err
 		return err
 	}
 	columns := render.Columns("node", "status", "replicas", "leaders", "followers", "data", "disk_free", "disk_total", "latency_ms", "version", "+error")
-	return c.nodeRows(views, status, columns, func(v *nodeView) []any {
+	return c.nodeRows(ctx, a, views, status, columns, func(v *nodeView) []any {
 		if v.Replicas == nil && v.err != nil || !v.alive {
 			h := routed[v.addr] // all that is known of a server that does not tell
 			return []any{h.leaders + h.followers, h.leaders, h.followers, nil, nil, nil, nil, nil, errorText(v.err)}
@@ -134,7 +134,9 @@ func errorText(err error) any {
 	return err.Error()
 }
 
-func (c *call) nodeRows(views []*nodeView, status string, columns []render.Column, more func(*nodeView) []any) error {
+func (c *call) nodeRows(
+	ctx context.Context, a *admin.Admin, views []*nodeView, status string, columns []render.Column, more func(*nodeView) []any,
+) error {
 	r := c.open(columns, nil)
 	alive := 0
 	for _, v := range views {
@@ -150,10 +152,19 @@ func (c *call) nodeRows(views []*nodeView, status string, columns []render.Colum
 			return err
 		}
 	}
-	return c.done(render.Summary{
+	summary := render.Summary{
 		Text:   fmt.Sprintf("%d nodes, %d alive", len(views), alive),
 		Fields: []render.Field{{Name: "total", Value: len(views)}, {Name: "alive", Value: alive}},
-	})
+	}
+	if drains, err := c.drains(ctx, a, ""); err == nil && len(drains) > 0 { // servers that do not know the question drain nothing
+		states := map[string]string{}
+		for _, d := range drains {
+			summary.Text += fmt.Sprintf(", drain of %s: %s", d.object, d.state)
+			states[d.object] = d.state
+		}
+		summary.Fields = append(summary.Fields, render.Field{Name: "drains", Value: states})
+	}
+	return c.done(summary)
 }
 
 func drainFlags(f *pflag.FlagSet) {
