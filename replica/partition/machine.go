@@ -23,8 +23,11 @@ import (
 // catches up gets thousands of entries at once.
 const maxRunBytes = 4 << 20
 
-// maxIdleBatch bounds the memory a partition keeps for its next run.
+// maxIdleBatch bounds the memory a partition keeps for its next run. Larger batches
+// go from one partition to another.
 const maxIdleBatch = 256 << 10
+
+var largeBatches = sync.Pool{New: func() any { return &engine.Batch{} }}
 
 // machine is the state machine dragonboat drives. It serialises Update, Sync,
 // PrepareSnapshot, RecoverFromSnapshot and Close; SaveSnapshot runs beside.
@@ -46,7 +49,8 @@ type machine struct {
 	proposer uint64
 
 	applier *apply.Applier
-	batch   engine.Batch
+	batch   *engine.Batch
+	small   engine.Batch // what batch is, unless the run is large
 	mine    []answered
 	began   time.Time // of the run
 	long    longLog
@@ -169,6 +173,7 @@ func (m *machine) Update(entries []statemachine.Entry) ([]statemachine.Entry, er
 		bytes += len(entries[i].Cmd)
 		if m.batch.Len() == 0 {
 			m.began = time.Now()
+			m.beginRun(len(entries[i].Cmd))
 		}
 		if err := m.applyEntry(h, entries[i]); err != nil {
 			return nil, err
@@ -183,6 +188,26 @@ func (m *machine) Update(entries []statemachine.Entry) ([]statemachine.Entry, er
 	return entries, nil
 }
 
+// beginRun picks the batch of a run whose first entry has so many bytes.
+func (m *machine) beginRun(bytes int) {
+	if bytes >= maxIdleBatch && m.batch == &m.small {
+		m.batch = largeBatches.Get().(*engine.Batch)
+	}
+}
+
+// endBatch empties the batch.
+func (m *machine) endBatch() {
+	size := m.batch.Size()
+	m.batch.Reset()
+	switch {
+	case m.batch != &m.small:
+		largeBatches.Put(m.batch)
+		m.batch = &m.small
+	case size > maxIdleBatch:
+		m.small = engine.Batch{}
+	}
+}
+
 func (m *machine) applyEntry(h *Handle, e statemachine.Entry) error {
 	env, body, err := openEnvelope(e.Cmd)
 	if err != nil {
@@ -195,7 +220,7 @@ func (m *machine) applyEntry(h *Handle, e statemachine.Entry) error {
 	if err := m.beforeSplit(h, entry); err != nil {
 		return m.broken(e.Index, err)
 	}
-	results, err := m.applier.Apply(h, entry, e.Index, &m.batch)
+	results, err := m.applier.Apply(h, entry, e.Index, m.batch)
 	if err != nil {
 		return m.broken(e.Index, err)
 	}
@@ -225,7 +250,7 @@ func (m *machine) keepShut(err error) {
 
 // endRun gives the batch to the engine, then answers its writes.
 func (m *machine) endRun(h *Handle) error {
-	m.applier.AppendState(&m.batch)
+	m.applier.AppendState(m.batch)
 	if err := m.store(h); err != nil {
 		return err
 	}
@@ -233,10 +258,7 @@ func (m *machine) endRun(h *Handle) error {
 	st := m.applier.State()
 	h.SetClock(st.ClockSec())
 	m.publish(st)
-	if m.batch.Size() > maxIdleBatch {
-		m.batch = engine.Batch{}
-	}
-	m.batch.Reset()
+	m.endBatch()
 	run := runTimes{began: m.began, stored: time.Now()}
 	for i := range m.mine {
 		m.answer(m.mine[i].sequence, m.mine[i].results, run)
@@ -250,7 +272,7 @@ func (m *machine) endRun(h *Handle) error {
 // the partitions on healthy disks with it.
 func (m *machine) store(h *Handle) error {
 	for {
-		err := h.Apply(&m.batch)
+		err := h.Apply(m.batch)
 		if err == nil {
 			return nil
 		}

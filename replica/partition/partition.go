@@ -48,10 +48,11 @@ type Options struct {
 	SnapshotEntries    uint64 // 50000: entries between truncations of the log
 	CompactionOverhead uint64 // 10000: entries kept for slow followers
 
-	QueueOps   int // 4096: writes waiting; beyond it code.Busy
-	QueueBytes int // 64 MB: their size; one write always fits
-	QueueReads int // 65536: reads waiting for a ReadIndex; beyond it code.Busy
-	WriteBytes int // 1 MB: size of one write; a larger one is code.InvalidData
+	QueueOps   int           // 4096: writes waiting; beyond it code.Busy
+	QueueBytes int           // 64 MB: their size; one write always fits
+	QueueWait  time.Duration // 1 s: of the oldest of them; beyond it code.Busy
+	QueueReads int           // 65536: reads waiting for a ReadIndex; beyond it code.Busy
+	WriteBytes int           // 1 MB: size of one write; a larger one is code.InvalidData
 
 	Window     int // 4: entries in flight
 	EntryOps   int // 1024: writes per entry
@@ -70,6 +71,7 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.CompactionOverhead, 10000)
 	orDefault(&o.QueueOps, 4096)
 	orDefault(&o.QueueBytes, 64<<20)
+	orDefault(&o.QueueWait, time.Second)
 	orDefault(&o.QueueReads, 65536)
 	orDefault(&o.WriteBytes, 1<<20)
 	orDefault(&o.Window, 4)
@@ -173,6 +175,7 @@ func newPartition(o Options) *Partition {
 		long:    newLongLog(),
 		done:    make(chan struct{}),
 	}
+	p.machine.batch = &p.machine.small
 	p.proposer = newProposer(p, proposerID)
 	p.reader = newReader(p)
 	return p
@@ -302,10 +305,6 @@ func (p *Partition) Write(kind command.Kind, args []byte, done Done) {
 func (p *Partition) WriteTraced(kind command.Kind, args []byte, t *Trace, done Done) {
 	if !p.leadership.get().mine {
 		p.refuse(done, errNotLeader)
-		return
-	}
-	if p.stall.stopped.Load() {
-		p.refuse(done, errStalled)
 		return
 	}
 	if len(args) > p.o.WriteBytes {

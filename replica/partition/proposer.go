@@ -62,7 +62,7 @@ const limboPoll = 50 * time.Millisecond
 func newProposer(p *Partition, id uint64) *proposer {
 	return &proposer{
 		p: p, id: id, now: time.Now,
-		queue:   newQueue(p.o.QueueOps, p.o.QueueBytes),
+		queue:   newQueue(p.o.QueueOps, p.o.QueueBytes, p.o.QueueWait),
 		session: client.NewNoOPSession(p.shardID, randomSource{}),
 		flights: map[uint64]*flight{},
 	}

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"sync"
+	"time"
 
 	"github.com/arionkv/arion/idl/code"
 	"github.com/arionkv/arion/replica/apply"
@@ -21,12 +22,19 @@ type write struct {
 	done Done
 	// trace, if not nil, is written until done is called, and not after.
 	trace *Trace
+	since time.Time // in the queue
 }
 
 // queue holds the writes not yet proposed. It is open while this replica leads;
 // a closed one refuses, so nothing can be left behind in it.
+//
+// A queue whose oldest write has waited for maxWait refuses too: another one would
+// wait longer still, and what is done after its caller has given up is done in
+// vain, and then once more.
 type queue struct {
 	maxOps, maxBytes int
+	maxWait          time.Duration
+	now              func() time.Time
 	wake             chan struct{} // something to propose, or closed
 
 	mu      sync.Mutex
@@ -35,14 +43,18 @@ type queue struct {
 	bytes   int
 }
 
-func newQueue(maxOps, maxBytes int) *queue {
-	return &queue{maxOps: maxOps, maxBytes: maxBytes, wake: make(chan struct{}, 1), refusal: errNotLeader}
+func newQueue(maxOps, maxBytes int, maxWait time.Duration) *queue {
+	return &queue{
+		maxOps: maxOps, maxBytes: maxBytes, maxWait: maxWait, now: time.Now,
+		wake: make(chan struct{}, 1), refusal: errNotLeader,
+	}
 }
 
 // Shared, since refusals are hot exactly when a server is in trouble.
 var (
 	errNotLeader = code.Errorf(code.InvalidState, "this replica does not lead the partition")
 	errBusy      = code.Errorf(code.Busy, "too many writes are waiting")
+	errSlow      = code.Errorf(code.Busy, "writes wait for too long")
 	errClosing   = code.Errorf(code.InvalidState, "the replica is closing")
 	errRemoved   = code.Errorf(code.InvalidState, "the replica was removed from its partition")
 	errOutcome   = code.Errorf(code.Timeout, "no outcome of the write in time, it may be applied")
@@ -50,6 +62,7 @@ var (
 
 // put adds a write or says why not; then done is not kept.
 func (q *queue) put(w write) error {
+	w.since = q.now()
 	q.mu.Lock()
 	switch {
 	case q.refusal != nil:
@@ -58,6 +71,9 @@ func (q *queue) put(w write) error {
 	case len(q.writes) >= q.maxOps || q.bytes+len(w.args) > q.maxBytes && len(q.writes) > 0:
 		q.mu.Unlock()
 		return errBusy
+	case len(q.writes) > 0 && w.since.Sub(q.writes[0].since) >= q.maxWait:
+		q.mu.Unlock()
+		return errSlow
 	}
 	q.writes = append(q.writes, w)
 	q.bytes += len(w.args)

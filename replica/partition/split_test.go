@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -354,7 +355,7 @@ func TestSplitSkippedBySnapshot(t *testing.T) {
 }
 
 func TestSplitGoesAlone(t *testing.T) {
-	q := newQueue(100, 1000)
+	q := newQueue(100, 1000, time.Hour)
 	q.open()
 	for _, k := range []command.Kind{command.Put, command.Put, command.KindSplit, command.KindSplit, command.Put} {
 		require.NoError(t, q.put(write{kind: k}))

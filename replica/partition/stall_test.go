@@ -1,52 +1,68 @@
 package partition
 
 import (
-	"sync/atomic"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/arionkv/arion/idl/code"
+	"github.com/arionkv/arion/replica/apply"
 	"github.com/arionkv/arion/replica/command"
 	"github.com/arionkv/arion/replica/engine"
 	"github.com/arionkv/arion/replica/engine/mem"
 )
 
-// stalling opens engines that say they have stopped writes while on is set.
-type stalling struct{ on *atomic.Bool }
+// stalling opens engines whose writes wait while mu is locked.
+type stalling struct{ mu *sync.Mutex }
 
 type stallEngine struct {
 	engine.Engine
-	on *atomic.Bool
+	mu *sync.Mutex
 }
 
 func (s stalling) Open(dir string, o engine.Options) (engine.Engine, error) {
 	e, err := mem.Opener{}.Open(dir, o)
-	return &stallEngine{e, s.on}, err
+	return &stallEngine{e, s.mu}, err
 }
 
-func (e *stallEngine) Stats() engine.Stats {
-	st := e.Engine.Stats()
-	st.WriteStopped = e.on.Load()
-	return st
+func (e *stallEngine) Apply(b *engine.Batch) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.Engine.Apply(b)
 }
 
+// While the engine stands still, so many writes are taken as fit into the window and
+// have not waited for long; the others are told to come back.
 func TestStalledEnginePushesBack(t *testing.T) {
-	var on atomic.Bool
-	c := newCluster(t, stalling{&on}, 1)
+	var mu sync.Mutex
+	c := newCluster(t, stalling{&mu}, 1)
+	c.tune = func(o *Options) { o.QueueWait = time.Nanosecond }
 	c.openAll(0)
 	_, p := c.leader(0)
 	c.put(0, "a", "1")
 
-	on.Store(true)
-	p.Report()
-	_, err := do(p, command.Put, putArgs("a", "2"))
-	require.Equal(t, code.Busy, code.Of(err), "%v", err)
-	value, err := get(p, "a")
-	require.NoError(t, err, "reads go on")
-	require.Equal(t, "1", value)
-
-	on.Store(false)
-	p.Report()
+	mu.Lock()
+	answers := make(chan error, 1000)
+	refused, taken := 0, 0
+	eventually(t, "refusals", func() bool {
+		p.Write(command.Put, putArgs("a", "2"), func(_ apply.Result, err error) { answers <- err })
+		taken++
+		select {
+		case err := <-answers:
+			assert.Equal(t, code.Busy, code.Of(err), "%v", err)
+			refused++
+			taken--
+		default:
+		}
+		return refused > 10
+	})
+	mu.Unlock()
+	require.LessOrEqual(t, taken, p.o.Window+1)
+	for range taken {
+		require.NoError(t, <-answers)
+	}
 	c.put(0, "a", "3")
 }

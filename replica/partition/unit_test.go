@@ -127,7 +127,7 @@ func FuzzEnvelope(f *testing.F) {
 }
 
 func TestQueue(t *testing.T) {
-	q := newQueue(3, 100)
+	q := newQueue(3, 100, time.Hour)
 	var answers []error
 	w := func(size int) write {
 		return write{kind: command.Put, args: make([]byte, size), done: func(_ apply.Result, err error) { answers = append(answers, err) }}
@@ -156,6 +156,27 @@ func TestQueue(t *testing.T) {
 	require.Equal(t, errClosing, q.put(w(1)))
 	require.Len(t, answers, 2)
 	require.True(t, q.empty())
+}
+
+// A queue that has not got on for too long refuses, however little is in it.
+func TestQueueRefusesWhenItsWritesAreOld(t *testing.T) {
+	q := newQueue(100, 1000, time.Second)
+	now := time.Now()
+	q.now = func() time.Time { return now }
+	q.open()
+	w := write{kind: command.Put}
+	require.NoError(t, q.put(w))
+	now = now.Add(time.Second - 1)
+	require.NoError(t, q.put(w))
+	now = now.Add(1)
+	require.Equal(t, errSlow, q.put(w))
+	require.Equal(t, code.Busy, code.Of(errSlow))
+	require.Len(t, q.take(nil, 1, 1000), 1)
+	require.NoError(t, q.put(w), "the oldest that is left is young")
+	now = now.Add(time.Second)
+	require.Equal(t, errSlow, q.put(w))
+	q.take(nil, 100, 1000)
+	require.NoError(t, q.put(w), "nothing waits")
 }
 
 func TestLease(t *testing.T) {
