@@ -254,7 +254,7 @@ func (g *batchGet) deliver(group []int, found map[string][]byte, err error) {
 }
 
 func decodeFound(c *call, body []byte) (map[string][]byte, error) {
-	status, list, err := wire.DecodeFound(append([]byte(nil), body...))
+	status, list, err := wire.DecodeFound(c.keep(body))
 	if err != nil {
 		return nil, c.badDecode(err)
 	}

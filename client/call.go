@@ -59,6 +59,12 @@ const (
 // anyPartition: the call goes where its hash belongs.
 const anyPartition = -1
 
+// keep gives the body of the reply, for good; c has ended.
+func (c *call) keep(body []byte) []byte {
+	r := wire.Reply{Body: body, Own: c.own}
+	return r.Keep()
+}
+
 // finisher is told the outcome of a call, once, without locks held. body is
 // valid during the call only.
 type finisher interface{ finish(body []byte, err *Error) }
@@ -106,6 +112,7 @@ type call struct {
 	lastCode code.Code
 	waits    [backoffKinds]uint8
 	stop     func() bool // ends watching the context
+	own      bool        // the reply's body may be kept
 }
 
 // flight is one try under way.
@@ -127,6 +134,7 @@ const (
 var (
 	errNoLeader = errors.New("no leader known")
 	errRecount  = errors.New("number of partitions changed")
+	errUnsent   = errors.New("the request had not left: larger ones than the server answers in time were before it")
 )
 
 // begin admits the call and sends it. force: as an inner step of another call.
@@ -268,6 +276,7 @@ func (c *call) OnReply(attempt uint32, r wire.Reply) {
 		c.primary.conn = nil
 	}
 	if r.OK() {
+		c.own = r.Own
 		c.finishLocked(r.Body, nil)
 		return
 	}
@@ -295,6 +304,9 @@ func (c *call) refusedLocked(e *code.Error) {
 	}
 }
 
+// Deadline implements conn.Patient.
+func (c *call) Deadline() wheel.Time { return c.deadline }
+
 // OnLost takes the loss of a connection.
 func (c *call) OnLost(attempt uint32, sent bool, err error) {
 	c.mu.Lock()
@@ -305,6 +317,10 @@ func (c *call) OnLost(attempt uint32, sent bool, err error) {
 	case c.primary.conn != nil && attempt == c.primary.attempt:
 		c.primary.conn = nil
 		c.lastCode = code.OK
+		if err == conn.ErrSlow {
+			c.failLocked(err)
+			return
+		}
 		c.maybe = c.maybe || (sent && c.op.write)
 		c.retryLocked(backoffConnect, err, c.t.c.wheel.Now())
 		return
@@ -524,8 +540,10 @@ func (c *call) failLocked(err error) {
 // forgetLocked gives up the tries under way, noting whether they may have run.
 func (c *call) forgetLocked() {
 	if c.primary.conn != nil {
-		if c.primary.conn.Forget(c.primary.seq) && c.op.write {
-			c.maybe = true
+		sent := c.primary.conn.Forget(c.primary.seq)
+		c.maybe = c.maybe || sent && c.op.write
+		if !sent && c.lastErr == nil {
+			c.lastErr = errUnsent
 		}
 		c.primary.conn = nil
 	}
@@ -605,6 +623,8 @@ func (c *call) errorLocked(err error) *Error {
 		}
 	case err == ErrOverloaded:
 		e.Kind, e.Class = err, code.ClassRetryHere
+	case err == conn.ErrSlow:
+		e.Kind, e.Class, e.Cause = ErrBusy, code.ClassRetryHere, err
 	case err == ErrClosed || err == ErrCanceled:
 		e.Kind, e.Class = err, code.ClassPermanent
 	default:
@@ -643,8 +663,9 @@ func printable(b []byte) string {
 	return string(out)
 }
 
-// Frames come from a pool; large ones are left to the collector.
-const keepFrame = 64 << 10
+// Frames come from a pool; those that a connection keeps after Send do not return to
+// it, and none that is large.
+const keepFrame = conn.BulkFrame - 1
 
 var frames = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 

@@ -100,7 +100,11 @@ func (s *Scanner) newMemory() *memory {
 // behind the last key.
 func (s *Scanner) decode(c *call, body []byte) (*arrival, error) {
 	m := s.newMemory()
-	m.bytes = append(m.bytes[:0], body...)
+	if s.o.Reuse {
+		m.bytes = append(m.bytes[:0], body...)
+	} else {
+		m.bytes = c.keep(body)
+	}
 	in := wire.ReadRows(m.bytes)
 	m.rows = slices.Grow(m.rows[:0], in.Len())
 	a := &arrival{memory: m}

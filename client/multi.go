@@ -167,9 +167,9 @@ func sortKeysOf(r Records) SortKeys {
 
 func clamp(n int) int32 { return int32(min(max(n, 0), math.MaxInt32)) }
 
-// decodeRecords copies the body once, for all records together.
+// decodeRecords makes records that are parts of the body, or of one copy of it.
 func decodeRecords(c *call, body []byte) (Records, error) {
-	in := wire.ReadRows(append([]byte(nil), body...))
+	in := wire.ReadRows(c.keep(body))
 	var list []Record
 	if in.Len() > 0 {
 		list = make([]Record, 0, in.Len())

@@ -13,7 +13,7 @@ import (
 type op[T any] struct {
 	d Deferred[T]
 	c call
-	// decode reads the reply's body, of which it must copy what it keeps.
+	// decode reads the reply's body, of which it must copy what it keeps, see call.keep.
 	decode func(c *call, body []byte) (T, error)
 	// then, if set, gets the result in place of the Deferred, on the goroutine that
 	// found it. It is for calls made of several, and must not block.

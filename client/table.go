@@ -115,6 +115,9 @@ func decodeValue(c *call, body []byte) ([]byte, error) {
 	if status != 0 {
 		return nil, c.badStatus(status)
 	}
+	if c.own {
+		return value, nil
+	}
 	out := make([]byte, len(value))
 	copy(out, value)
 	return out, nil

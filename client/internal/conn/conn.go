@@ -6,6 +6,9 @@
 // kernel: a lone caller does so itself, the reader does so for what the receivers
 // of replies sent, and for all others there is a writer, which turns what many
 // callers appended into one system call. Only the writer waits for the socket.
+//
+// Large requests are not copied. They wait in a queue of their own, and so many of
+// them leave as the server may have unanswered; small ones overtake them.
 package conn
 
 import (
@@ -27,7 +30,9 @@ var (
 	ErrClosed = errors.New("client is closed")
 	ErrSilent = errors.New("server fell silent")
 	ErrOpen   = errors.New("server is avoided after repeated failures")
-	errIdle   = errors.New("connection was idle")
+	// ErrSlow is why a large request was not sent; the connection goes on.
+	ErrSlow = errors.New("server answers more slowly than the time that is left")
+	errIdle = errors.New("connection was idle")
 )
 
 // Sink receives the one outcome of a request: a reply or the loss of the
@@ -35,7 +40,8 @@ var (
 // whoever found the connection broken, and must not block. A request that was
 // forgotten in time gets neither.
 type Sink interface {
-	// OnReply hands over a reply, whose slices are valid during the call only.
+	// OnReply hands over a reply, whose slices are valid during the call only, unless
+	// they are the receiver's own.
 	OnReply(attempt uint32, r wire.Reply)
 	// OnLost says that no reply will come. sent is false if the request surely did
 	// not leave this process.
@@ -73,6 +79,7 @@ type Conn struct {
 	lastRead atomic.Int64 // wheel.Time
 
 	mu        sync.Mutex
+	bulks     bulks  // frames that are not copied into wbuf
 	wbuf      []byte // appended and not yet handed to the kernel
 	handed    int64  // bytes of the stream handed over before wbuf
 	pending   ring
@@ -100,8 +107,9 @@ func newConn(n *Node, lane int) *Conn {
 	return c
 }
 
-// Send takes a copy of frame and gives its sequence number. An error means that
-// nothing was or will be sent, and that sink will not be called.
+// Send takes a copy of frame and gives its sequence number; of a frame of BulkFrame
+// bytes or more only the header is copied, and the rest must never change. An error
+// means that nothing was or will be sent, and that sink will not be called.
 func (c *Conn) Send(frame []byte, sink Sink, attempt uint32, now wheel.Time) (int32, error) {
 	c.mu.Lock()
 	if c.err != nil {
@@ -111,21 +119,34 @@ func (c *Conn) Send(frame []byte, sink Sink, attempt uint32, now wheel.Time) (in
 	if c.pending.n == 0 {
 		c.busySince, c.usedAt = now, now
 	}
-	seq := c.sendLocked(frame, sink, attempt)
+	var seq int32
 	wake := false
-	switch {
-	case c.writing:
-	case c.delivers && now-c.burst < maxBurst && len(c.wbuf) < smallWrite:
-	case c.pending.n == 1 && c.direct.usable():
-		wake = c.handOverLocked()
-	default:
-		wake = c.wakeLocked()
+	if len(frame) >= BulkFrame {
+		seq = c.sendBulkLocked(frame, sink, attempt)
+		wake = !c.writing && c.bulks.ready() && c.wakeLocked()
+	} else {
+		seq = c.sendLocked(frame, sink, attempt)
+		wake = c.forwardLocked(now)
 	}
 	c.mu.Unlock()
 	if wake {
 		c.wake <- struct{}{}
 	}
 	return seq, nil
+}
+
+// forwardLocked sees to it that what was appended leaves. It reports whether the
+// caller is to wake the writer.
+func (c *Conn) forwardLocked(now wheel.Time) (wake bool) {
+	switch {
+	case c.writing:
+	case c.delivers && now-c.burst < maxBurst && len(c.wbuf) < smallWrite:
+	case c.pending.n == 1 && c.direct.usable():
+		return c.handOverLocked()
+	default:
+		return c.wakeLocked()
+	}
+	return false
 }
 
 // wakeLocked reports whether the caller is to wake the writer: it sleeps, and
@@ -146,7 +167,7 @@ func (c *Conn) handOverLocked() (wake bool) {
 	c.writing = false
 	if n == len(buf) || c.err != nil {
 		c.recycle(buf)
-		return len(c.wbuf) > 0 && c.wakeLocked()
+		return c.readyLocked() && c.wakeLocked()
 	}
 	// An error shows up again when the writer sends the rest.
 	rest := append([]byte(nil), buf[n:]...)
@@ -176,10 +197,28 @@ func (c *Conn) sendLocked(frame []byte, sink Sink, attempt uint32) int32 {
 	c.wbuf = append(c.wbuf, frame...)
 	var seq int32
 	if sink != nil {
-		seq = c.pending.add(entry{sink: sink, attempt: attempt, start: c.handed + int64(at)})
+		seq = c.pending.add(entry{sink: sink, attempt: attempt, start: c.handed + int64(at)}).seq
 	}
 	wire.SetSeq(c.wbuf[at:], seq)
 	return seq
+}
+
+func (c *Conn) sendBulkLocked(frame []byte, sink Sink, attempt uint32) (seq int32) {
+	e := c.pending.add(entry{sink: sink, attempt: attempt})
+	e.bulk = newBulk(frame, sink, e.seq)
+	c.bulks.waiting = append(c.bulks.waiting, e.bulk)
+	return e.seq
+}
+
+// readyLocked reports whether the writer has something to do.
+func (c *Conn) readyLocked() bool { return len(c.wbuf) > 0 || c.bulks.ready() }
+
+// sentLocked reports whether a request may have reached the server.
+func (c *Conn) sentLocked(e *entry) bool {
+	if e.bulk != nil {
+		return e.bulk.begun != 0
+	}
+	return e.start < c.handed
 }
 
 // SendOneway queues a request that is never answered. It is dropped if the
@@ -200,16 +239,23 @@ func (c *Conn) SendOneway(frame []byte) {
 
 // Forget gives up a request: its reply will be dropped. It reports whether the
 // request may have reached the server; one still in the buffer is made harmless
-// there.
+// there, a large one will not be sent.
 func (c *Conn) Forget(seq int32) (sent bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	e, ok := c.pending.take(seq)
-	if !ok || e.start < c.handed {
-		return true
+	sent = !ok || c.sentLocked(&e)
+	if !sent && e.bulk == nil {
+		wire.Spoil(c.wbuf[e.start-c.handed:])
 	}
-	wire.Spoil(c.wbuf[e.start-c.handed:])
-	return false
+	if e.bulk != nil {
+		c.bulks.forgotten(e.bulk, c.node.pool.wheel.Now())
+	}
+	wake := e.bulk != nil && !c.writing && c.bulks.ready() && c.wakeLocked()
+	c.mu.Unlock()
+	if wake {
+		c.wake <- struct{}{}
+	}
+	return sent
 }
 
 // run dials, reads and writes until the connection ends.
@@ -255,13 +301,13 @@ func (c *Conn) write(nc net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		for (len(c.wbuf) == 0 || c.writing) && c.err == nil {
+		for (!c.readyLocked() || c.writing) && c.err == nil {
 			c.sleeping = true
 			c.mu.Unlock()
 			<-c.wake
 			c.mu.Lock()
 		}
-		if c.err == nil && len(c.wbuf) < smallWrite {
+		if c.err == nil && len(c.wbuf) < smallWrite && !c.bulks.ready() {
 			c.writing = true
 			c.mu.Unlock()
 			runtime.Gosched()
@@ -271,15 +317,55 @@ func (c *Conn) write(nc net.Conn) {
 			return
 		}
 		buf := c.takeLocked()
+		bufs := c.bulks.vectors[:0]
+		if len(buf) > 0 {
+			bufs = append(bufs, buf)
+		}
+		bufs, refused := c.takeBulksLocked(bufs)
 		c.mu.Unlock()
-		_, err := nc.Write(buf)
+		for _, e := range refused {
+			e.sink.OnLost(e.attempt, false, ErrSlow)
+		}
+		err := send(nc, bufs)
+		clear(bufs)
 		if err != nil {
 			c.fail(fmt.Errorf("write: %w", err), 1)
 		}
 		c.mu.Lock()
 		c.writing = false
+		c.bulks.vectors = bufs
 		c.recycle(buf)
 	}
+}
+
+// takeBulksLocked appends the large frames that are to leave, and gives the requests
+// that are not worth it any more.
+func (c *Conn) takeBulksLocked(bufs net.Buffers) (_ net.Buffers, refused []entry) {
+	if !c.bulks.ready() {
+		return bufs, nil
+	}
+	bufs = c.bulks.take(bufs, c.node.pool.wheel.Now())
+	for i, b := range c.bulks.refused {
+		if e, ok := c.pending.take(b.seq); ok {
+			refused = append(refused, e)
+		}
+		c.bulks.refused[i] = nil
+	}
+	c.bulks.refused = c.bulks.refused[:0]
+	return bufs, refused
+}
+
+// send writes all of bufs.
+func send(nc net.Conn, bufs net.Buffers) error {
+	switch len(bufs) {
+	case 0:
+		return nil
+	case 1:
+		_, err := nc.Write(bufs[0])
+		return err
+	}
+	_, err := bufs.WriteTo(nc)
+	return err
 }
 
 // fail ends the connection, once, and tells every waiting request. weight is how
@@ -292,9 +378,13 @@ func (c *Conn) fail(err error, weight int) {
 	}
 	c.err = err
 	c.dead.Store(true)
-	nc, handed := c.nc, c.handed
+	nc := c.nc
 	lost := c.pending.drain()
-	c.wbuf = nil
+	sent := make([]bool, len(lost))
+	for i := range lost {
+		sent[i] = c.sentLocked(&lost[i])
+	}
+	c.wbuf, c.bulks = nil, bulks{}
 	wake := c.wakeLocked()
 	c.mu.Unlock()
 
@@ -310,8 +400,8 @@ func (c *Conn) fail(err error, weight int) {
 	if wake {
 		c.wake <- struct{}{}
 	}
-	for _, e := range lost {
-		e.sink.OnLost(e.attempt, e.start < handed, err)
+	for i, e := range lost {
+		e.sink.OnLost(e.attempt, sent[i], err)
 	}
 }
 
@@ -439,10 +529,7 @@ type waiter struct {
 }
 
 func (w *waiter) OnReply(_ uint32, r wire.Reply) {
-	w.reply = wire.Reply{Code: append([]byte(nil), r.Code...), Seq: r.Seq}
-	if r.Body != nil {
-		w.reply.Body = append([]byte{}, r.Body...)
-	}
+	w.reply = wire.Reply{Code: append([]byte(nil), r.Code...), Seq: r.Seq, Body: r.Keep(), Own: true}
 	close(w.done)
 }
 

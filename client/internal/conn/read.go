@@ -60,7 +60,7 @@ func (c *Conn) match(in *input, batch []delivery, now wheel.Time) (_ []delivery,
 	defer c.mu.Unlock()
 	c.delivers, c.burst = true, now
 	for len(batch) < maxDelivery {
-		frame, err := in.frame()
+		frame, own, err := in.frame()
 		if err != nil || frame == nil {
 			return batch, false, err
 		}
@@ -68,7 +68,10 @@ func (c *Conn) match(in *input, batch []delivery, now wheel.Time) (_ []delivery,
 		if err != nil {
 			return batch, false, err
 		}
+		r.Own = own
 		if e, ok := c.pending.take(r.Seq); ok {
+			c.bulks.answered(e.bulk, now)
+			e.bulk = nil
 			batch = append(batch, delivery{e, r})
 		}
 	}
@@ -81,8 +84,8 @@ func (c *Conn) flush() {
 	c.mu.Lock()
 	c.delivers = false
 	switch {
-	case len(c.wbuf) == 0 || c.writing || c.err != nil:
-	case c.direct.usable():
+	case !c.readyLocked() || c.writing || c.err != nil:
+	case len(c.wbuf) > 0 && c.direct.usable():
 		wake = c.handOverLocked()
 	default:
 		wake = c.wakeLocked()
@@ -93,43 +96,58 @@ func (c *Conn) flush() {
 	}
 }
 
-// input is the read buffer. It grows with the bytes that arrived, never by a
-// length a server merely claims.
+// input is the read buffer. A frame that does not fit gets memory of its own, which
+// grows with the bytes that arrived, never by a length a server merely claims, and
+// which whoever waits for the reply may keep.
 type input struct {
 	buf        []byte
 	start, end int
 	taken      bool // a whole frame was there
+
+	small []byte // the usual buffer, while buf is that of one large frame
+	wants int    // length of the frame at start, 0 = not known
 }
+
+// maxLead is how many times the bytes that arrived a large frame gets at once: 1 MB
+// when the usual buffer is full.
+const maxLead = readBuffer / (4 << 10)
 
 // room gives the free space at the end, making some if there is none.
 func (in *input) room() []byte {
 	if in.start == in.end {
 		in.start, in.end = 0, 0
-		if cap(in.buf) > keepBuffer {
-			in.buf = make([]byte, readBuffer)
+		if in.small != nil {
+			in.buf, in.small = in.small, nil
 		}
 	}
-	if in.end == len(in.buf) {
-		if in.start > 0 && in.end-in.start <= len(in.buf)/2 {
-			in.end = copy(in.buf, in.buf[in.start:in.end])
-		} else {
-			bigger := make([]byte, 2*len(in.buf))
-			in.end = copy(bigger, in.buf[in.start:in.end])
-			in.buf = bigger
-		}
+	if in.end < len(in.buf) {
+		return in.buf[in.end:]
+	}
+	if in.start > 0 {
+		in.end = copy(in.buf, in.buf[in.start:in.end])
 		in.start = 0
+		return in.buf[in.end:]
 	}
+	larger := make([]byte, max(len(in.buf)+1, min(in.wants, maxLead*len(in.buf))))
+	copy(larger, in.buf)
+	if in.small == nil {
+		in.small = in.buf
+	}
+	in.buf = larger
 	return in.buf[in.end:]
 }
 
-// frame takes the next whole frame, nil if it has not arrived entirely.
-func (in *input) frame() ([]byte, error) {
+// frame takes the next whole frame, nil if it has not arrived entirely. own says that
+// its memory is not used again.
+func (in *input) frame() (frame []byte, own bool, err error) {
 	have := in.buf[in.start:in.end]
 	n, err := wire.ReplySize(have)
+	in.wants = n
 	if err != nil || n == 0 || len(have) < n {
-		return nil, err
+		return nil, false, err
 	}
+	own = in.small != nil && n == len(in.buf)
 	in.start += n
 	in.taken = true
-	return have[:n:n], nil
+	return have[:n:n], own, nil
 }

@@ -7,7 +7,8 @@ type entry struct {
 	sink    Sink
 	attempt uint32
 	seq     int32
-	start   int64 // offset of the frame in the stream of this connection
+	start   int64 // offset of the frame among those that were copied
+	bulk    *bulk // the frame, if it was not copied
 }
 
 // ring finds entries by sequence number without hashing: numbers count up, and
@@ -21,7 +22,8 @@ type ring struct {
 
 const minRing = 64
 
-func (r *ring) add(e entry) (seq int32) {
+// add gives e a number and returns its slot, which is valid until the next add.
+func (r *ring) add(e entry) *entry {
 	if 2*(r.n+1) > len(r.slots) {
 		r.grow()
 	}
@@ -35,7 +37,7 @@ func (r *ring) add(e entry) (seq int32) {
 			e.seq = r.last
 			*slot = e
 			r.n++
-			return e.seq
+			return slot
 		}
 	}
 }

@@ -123,6 +123,13 @@ func body(frame []byte) int {
 	return headerV1
 }
 
+// HeadLen is the length of what SetRoute and SetSeq may change: what follows is the
+// same in every try.
+func HeadLen(frame []byte) int {
+	off := body(frame) + nameOffset
+	return off + 4 + int(binary.BigEndian.Uint32(frame[off:])) + 4
+}
+
 // SetSeq fills in the sequence number.
 func SetSeq(frame []byte, seq int32) {
 	off := body(frame) + nameOffset
@@ -179,6 +186,16 @@ type Reply struct {
 	// Body is the result behind its field header, with the final STOP; nil if the
 	// frame carries none.
 	Body []byte
+	// Own: the frame's memory is the receiver's to keep.
+	Own bool
+}
+
+// Keep gives a body that stays valid: a copy, unless it may be kept as it is.
+func (r *Reply) Keep() []byte {
+	if r.Own || r.Body == nil {
+		return r.Body
+	}
+	return append([]byte{}, r.Body...)
 }
 
 // OK reports that a handler ran.

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/arionkv/arion/idl/key"
 )
@@ -37,7 +38,8 @@ func AppendBlobRequest(dst []byte, rpc string, b []byte) []byte {
 
 // AppendPut makes a Put; expire is in seconds since 2016, 0 for never.
 func AppendPut(dst, hashKey, sortKey, value []byte, expire int32) []byte {
-	dst = Begin(dst, Put, ArgStruct)
+	const around = 128 // more than all that is not key or value
+	dst = Begin(slices.Grow(dst, around+len(hashKey)+len(sortKey)+len(value)), Put, ArgStruct)
 	dst = append(dst, typeStruct, 0, 1)
 	dst = appendKey(dst, hashKey, sortKey)
 	dst = appendBlob(dst, 2, value)
