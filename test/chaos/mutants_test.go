@@ -43,16 +43,16 @@ var brokenBuilds = []mutant{{
 	name: "leader reads without a lease",
 	edits: []edit{{
 		"replica/partition/partition.go",
-		"\tage, ok := p.leaseAge()\n",
-		"\tif p.leadership.get().mine {\n\t\treturn true\n\t}\n\tage, ok := p.leaseAge()\n",
+		"\tage, ok := p.leaseAge(now)\n",
+		"\tif p.leadership.get().mine {\n\t\treturn true\n\t}\n\tage, ok := p.leaseAge(now)\n",
 	}},
 	test: underCuts, verdict: notLinear,
 }, {
 	name: "followers read",
 	edits: []edit{{
 		"replica/partition/partition.go",
-		"\tage, ok := p.leaseAge()\n",
-		"\tif !p.leadership.get().mine {\n\t\treturn true\n\t}\n\tage, ok := p.leaseAge()\n",
+		"\tage, ok := p.leaseAge(now)\n",
+		"\tif !p.leadership.get().mine {\n\t\treturn true\n\t}\n\tage, ok := p.leaseAge(now)\n",
 	}},
 	test: underCuts, verdict: notLinear,
 }, {
@@ -93,6 +93,12 @@ var brokenBuilds = []mutant{{
 	}},
 	// The raft log, which knows better, ends the process.
 	test: underKills, verdict: "ended while starting",
+}, {
+	name: "row cache keeps what a write replaces",
+	edits: []edit{{
+		"replica/engine/rowcache/engine.go", "\tif e.used.Load() {\n\t\te.takeOut(b)\n", "\tif false {\n\t\te.takeOut(b)\n",
+	}},
+	test: underCuts, verdict: notLinear,
 }, {
 	name: "client repeats increments",
 	edits: []edit{{
