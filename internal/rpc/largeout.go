@@ -11,6 +11,9 @@ const (
 	// largeOut is the size from which a reply gets a buffer of its own. Copying a
 	// smaller one costs less than a system call for it.
 	largeOut = 32 << 10
+	// mediumOut is as far as an output buffer grows for replies that know their size,
+	// and as much as gathers before it is written by who made it.
+	mediumOut = 16 << 10
 
 	// The sizes of output buffers beyond what a connection keeps: several replies
 	// of a multi_get together, and up to a page of a scanner and a bit. What is

@@ -13,7 +13,8 @@ import (
 
 // answer encodes a reply and ends the request. Small replies gather in the output
 // buffer. A large one is encoded into a buffer of its own, while the connection goes
-// on, and is written here, if nobody writes: it gains nothing by company.
+// on. Where such replies have become much they are written here, if nobody writes:
+// they gain nothing by company.
 func (c *conn) answer(r *Request, result code.Code, m frame.Message) {
 	var failure any
 	var large []byte
@@ -37,7 +38,7 @@ func (c *conn) answer(r *Request, result code.Code, m frame.Message) {
 	c.endLocked(r, grown)
 	overfull := c.pendingLocked() > c.srv.opts.MaxPendingOut
 	spawn := c.startWriterLocked()
-	if spawn && large != nil {
+	if spawn && size > 0 && c.pendingLocked() >= mediumOut {
 		spawn = !c.tryWriteLocked()
 	}
 	c.mu.Unlock()
@@ -64,11 +65,13 @@ func (c *conn) queueLocked(b []byte) {
 // makeRoomLocked starts another output buffer where growing this one would copy
 // what is in it.
 func (c *conn) makeRoomLocked(size int) {
-	if size <= cap(c.out)-len(c.out) || len(c.out)+size <= maxIdleOut {
+	if size <= cap(c.out)-len(c.out) || len(c.out)+size <= mediumOut {
 		return
 	}
 	if len(c.out) > 0 {
 		c.queueLocked(c.out)
+	} else if c.idle == nil {
+		c.idle = c.out
 	}
 	c.out = newLargeOut(minPooledOut)
 }

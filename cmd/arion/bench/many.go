@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/arionkv/arion/client"
@@ -27,19 +28,20 @@ func (s *slot) startMany() {
 }
 
 // siblings are sort keys of the chosen record's hash key: as many as a batch has,
-// from a random one on.
+// from a random one on. They are valid until the slot's next call.
 func (s *slot) siblings() [][]byte {
 	per := s.run.layout.sortKeys
 	n := min(int64(s.run.o.Batch), per)
 	first := s.rng.Int64N(per - n + 1)
-	keys := make([][]byte, n)
-	arena := make([]byte, 0, int(n)*len(s.sort))
-	for i := range keys {
+	arena := slices.Grow(s.arena[:0], int(n)*len(s.sort))
+	s.keys = s.keys[:0]
+	for i := range n {
 		start := len(arena)
-		arena = s.run.layout.sortKey(first+int64(i), arena)
-		keys[i] = arena[start:len(arena):len(arena)]
+		arena = s.run.layout.sortKey(first+i, arena)
+		s.keys = append(s.keys, arena[start:len(arena):len(arena)])
 	}
-	return keys
+	s.arena = arena
+	return s.keys
 }
 
 func (s *slot) gotRecords(rs client.Records, err error) (client.Records, error) {

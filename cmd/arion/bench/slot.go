@@ -35,6 +35,8 @@ type slot struct {
 	value     []byte
 	requested int // bytes
 	many      []int64
+	keys      [][]byte // of a multi_get
+	arena     []byte   // what they are parts of
 
 	scanner *client.Scanner
 
