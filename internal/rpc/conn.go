@@ -10,12 +10,13 @@ import (
 
 	"github.com/arionkv/arion/idl/code"
 	"github.com/arionkv/arion/idl/frame"
+	"github.com/arionkv/arion/internal/socket"
 	"github.com/sirupsen/logrus"
 )
 
 // conn is one framed connection.
 //
-// Its reading goroutine owns in, kind, batch, peek, spin and the fields of its
+// Its reading goroutine owns in, kind, batch, spin and the fields of its
 // deadline. Whoever holds writing owns the bytes of sending, direct and
 // writeDeadline.
 type conn struct {
@@ -33,10 +34,9 @@ type conn struct {
 	burstSince   int64
 	batch        gathered
 	requests     int // in the last burst
-	peek         *direct
-	spin         spinning
+	spin         *socket.Spinner
 
-	direct        *direct
+	direct        *socket.Direct
 	writeDeadline int64
 
 	mu         sync.Mutex
@@ -57,7 +57,7 @@ type conn struct {
 func newConn(s *Server, nc net.Conn) *conn {
 	return &conn{
 		srv: s, nc: nc, remote: remoteOf(nc), room: make(chan struct{}, 1),
-		peek: directReader(nc), direct: directWriter(nc),
+		spin: socket.NewSpinner(nc), direct: socket.NewWriter(nc),
 	}
 }
 

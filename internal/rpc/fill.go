@@ -17,13 +17,24 @@ func (c *conn) fill() closeReason {
 		return reason
 	}
 	c.armDeadline()
-	n, err := c.read(c.in.room(c.wanted))
+	n, err := c.spin.Read(c.in.room(c.wanted), c.expectsOne())
 	if n > 0 {
 		c.in.received(n)
 		c.srv.metrics.bytesIn.Add(float64(n))
 		return ""
 	}
 	return c.readFailed(err)
+}
+
+// expectsOne reports whether the next request is likely to come at once: one came with
+// the last read, and it is answered.
+func (c *conn) expectsOne() bool {
+	if c.requests != 1 || c.in.r != c.in.w {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.idleLocked()
 }
 
 // affordRoom pays for the growth of the buffer beyond its usual size. Without

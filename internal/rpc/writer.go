@@ -177,7 +177,7 @@ func (c *conn) flush() {
 func (c *conn) tryWriteLocked() bool {
 	c.nextLocked()
 	c.mu.Unlock()
-	n := c.direct.do(c.sending)
+	n := c.direct.Do(c.sending)
 	c.mu.Lock()
 	c.freeLocked(n)
 	c.srv.metrics.bytesOut.Add(float64(n))

@@ -23,6 +23,7 @@ import (
 
 	"github.com/arionkv/arion/client/internal/wheel"
 	"github.com/arionkv/arion/client/internal/wire"
+	"github.com/arionkv/arion/internal/socket"
 )
 
 // Why a connection ended.
@@ -85,7 +86,7 @@ type Conn struct {
 	pending   ring
 	err       error    // set once it ended
 	nc        net.Conn // nil while dialling
-	direct    directWriter
+	direct    *socket.Direct
 	writing   bool       // somebody hands over, and looks at wbuf again afterwards
 	sleeping  bool       // the writer waits for wake
 	delivers  bool       // the reader hands replies over, and flushes afterwards
@@ -101,7 +102,7 @@ type Conn struct {
 
 func newConn(n *Node, lane int) *Conn {
 	now := n.pool.wheel.Now()
-	c := &Conn{node: n, lane: lane, wake: make(chan struct{}, 1), usedAt: now}
+	c := &Conn{node: n, lane: lane, wake: make(chan struct{}, 1), usedAt: now, direct: new(socket.Direct)}
 	c.lastRead.Store(int64(now))
 	c.timer.Wake = c
 	return c
@@ -141,7 +142,7 @@ func (c *Conn) forwardLocked(now wheel.Time) (wake bool) {
 	switch {
 	case c.writing:
 	case c.delivers && now-c.burst < maxBurst && len(c.wbuf) < smallWrite:
-	case c.pending.n == 1 && c.direct.usable():
+	case c.pending.n == 1 && c.direct.Usable():
 		return c.handOverLocked()
 	default:
 		return c.wakeLocked()
@@ -162,7 +163,7 @@ func (c *Conn) wakeLocked() (wake bool) {
 func (c *Conn) handOverLocked() (wake bool) {
 	buf := c.takeLocked()
 	c.mu.Unlock()
-	n := c.direct.write(buf)
+	n := c.direct.Do(buf)
 	c.mu.Lock()
 	c.writing = false
 	if n == len(buf) || c.err != nil {
@@ -291,7 +292,7 @@ func (c *Conn) up(nc net.Conn) bool {
 		return false
 	}
 	c.nc, c.busySince = nc, now
-	c.direct.init(nc)
+	c.direct = socket.NewWriter(nc)
 	c.node.pool.wheel.Arm(&c.timer, now+wheel.Time(checkEvery))
 	return true
 }

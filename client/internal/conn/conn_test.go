@@ -307,7 +307,7 @@ func TestSlowSocket(t *testing.T) {
 	begin := make(chan struct{})
 	c, err := testPool(t, func(o *Options) { o.PingAfter = time.Hour }).Node(server(t, answering(t, begin))).Conn(0)
 	require.NoError(t, err)
-	up := func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.direct.usable() }
+	up := func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.direct.Usable() }
 	require.Eventually(t, up, time.Minute, time.Millisecond)
 	var sink collector
 	const calls = 40
@@ -381,7 +381,7 @@ func TestAbandonedRequestsDoNotArrive(t *testing.T) {
 	})
 	c, err := testPool(t, func(o *Options) { o.PingAfter = time.Hour }).Node(addr).Conn(0)
 	require.NoError(t, err)
-	up := func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.direct.usable() }
+	up := func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.direct.Usable() }
 	require.Eventually(t, up, time.Minute, time.Millisecond)
 	var sink collector
 	const calls = 3

@@ -6,6 +6,7 @@ import (
 
 	"github.com/arionkv/arion/client/internal/wheel"
 	"github.com/arionkv/arion/client/internal/wire"
+	"github.com/arionkv/arion/internal/socket"
 )
 
 // maxDelivery is how many replies are taken off the pending requests at once.
@@ -22,8 +23,9 @@ func (c *Conn) read(nc net.Conn) {
 	in := input{buf: make([]byte, readBuffer)}
 	batch := make([]delivery, 0, maxDelivery)
 	proven := false
+	spin, replies := socket.NewSpinner(nc), 0
 	for {
-		n, err := nc.Read(in.room())
+		n, err := spin.Read(in.room(), replies == 1)
 		if err != nil {
 			c.fail(fmt.Errorf("read: %w", err), 1)
 			return
@@ -31,8 +33,10 @@ func (c *Conn) read(nc net.Conn) {
 		now := c.node.pool.wheel.Now()
 		c.lastRead.Store(int64(now))
 		in.end += n
+		replies = 0
 		for more := true; more; {
 			batch, more, err = c.match(&in, batch[:0], now)
+			replies += len(batch)
 			for i := range batch {
 				d := &batch[i]
 				d.to.sink.OnReply(d.to.attempt, d.reply)
@@ -85,7 +89,7 @@ func (c *Conn) flush() {
 	c.delivers = false
 	switch {
 	case !c.readyLocked() || c.writing || c.err != nil:
-	case len(c.wbuf) > 0 && c.direct.usable():
+	case len(c.wbuf) > 0 && c.direct.Usable():
 		wake = c.handOverLocked()
 	default:
 		wake = c.wakeLocked()

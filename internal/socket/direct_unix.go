@@ -1,31 +1,34 @@
 //go:build unix
 
-package rpc
+package socket
 
 import (
 	"net"
 	"syscall"
 )
 
-// direct makes one kind of call on a socket, once and without waiting. Go's own Read
-// and Write park the goroutine until something, or everything, is there or taken.
-type direct struct {
+// Direct makes one kind of call on a socket, once and without waiting. Go's own Read
+// and Write park the goroutine until something, or everything, is there or taken. It
+// is for one goroutine at a time. The zero Direct is not usable.
+type Direct struct {
 	run func(func(fd uintptr) bool) error // nil: not a socket, nothing is done
 	b   []byte
 	n   int
 	try func(fd uintptr) bool // made once, since a closure per call is garbage
 }
 
-func directReader(nc net.Conn) *direct {
+// NewReader reads nc.
+func NewReader(nc net.Conn) *Direct {
 	return newDirect(nc, syscall.RawConn.Read, syscall.Read)
 }
 
-func directWriter(nc net.Conn) *direct {
+// NewWriter writes to nc.
+func NewWriter(nc net.Conn) *Direct {
 	return newDirect(nc, syscall.RawConn.Write, syscall.Write)
 }
 
-func newDirect(nc net.Conn, run func(syscall.RawConn, func(uintptr) bool) error, call func(int, []byte) (int, error)) *direct {
-	d := new(direct)
+func newDirect(nc net.Conn, run func(syscall.RawConn, func(uintptr) bool) error, call func(int, []byte) (int, error)) *Direct {
+	d := new(Direct)
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return d
@@ -48,11 +51,12 @@ func newDirect(nc net.Conn, run func(syscall.RawConn, func(uintptr) bool) error,
 	return d
 }
 
-func (d *direct) usable() bool { return d.run != nil }
+// Usable says whether nc is a plain socket, which it is not under TLS.
+func (d *Direct) Usable() bool { return d.run != nil }
 
-// do returns how many bytes were moved. Errors, and the end of the stream, show up
+// Do returns how many bytes were moved. Errors, and the end of the stream, show up
 // again in the ordinary call that follows.
-func (d *direct) do(b []byte) int {
+func (d *Direct) Do(b []byte) int {
 	if d.run == nil {
 		return 0
 	}
