@@ -33,6 +33,21 @@ var taskQueueBusyCap uint64
 //go:linkname maxEntrySize github.com/lni/dragonboat/v4/internal/raft.maxEntrySize
 var maxEntrySize uint64
 
+// Each replica has so many tables of proposals that nobody has been told about, each
+// with a random source of 5 KB, and they are gone through at every tick.
+//
+//go:linkname pendingProposalShards github.com/lni/dragonboat/v4.pendingProposalShards
+var pendingProposalShards uint64
+
+// Each replica has two slices for so many proposals, and two for so many messages, that
+// the step worker has not taken yet: with 2048 and 1024, 0.8 MB.
+//
+//go:linkname incomingProposalsMaxLen github.com/lni/dragonboat/v4.incomingProposalsMaxLen
+var incomingProposalsMaxLen uint64
+
+//go:linkname receiveQueueLen github.com/lni/dragonboat/v4.receiveQueueLen
+var receiveQueueLen uint64
+
 const (
 	// inMemEntries holds a full window of a partition's entries several times over;
 	// a slice grows when a follower is sent more at once.
@@ -48,13 +63,24 @@ const (
 	// sendBytes is what a follower far behind gets per heartbeat at least, and what
 	// a leader holds of its log for each such follower.
 	sendBytes = 4 << 20
+	// proposalTables is enough for a proposer that is one goroutine.
+	proposalTables = 1
+	// queueLength: a partition has no more than a window of entries in flight, and its
+	// followers as many messages, which are sent again when one is dropped. The metas
+	// propose for each call that changes something.
+	queueLength = 256
 )
 
 // stock is what dragonboat comes with.
-var stock = [...]uint64{entrySliceSize, minEntrySliceSize, maxEntriesToApplySize, taskQueueBusyCap, maxEntrySize}
+var stock = [...]uint64{
+	entrySliceSize, minEntrySliceSize, maxEntriesToApplySize, taskQueueBusyCap, maxEntrySize,
+	pendingProposalShards, incomingProposalsMaxLen, receiveQueueLen,
+}
 
 func init() {
 	entrySliceSize, minEntrySliceSize = inMemEntries, inMemFree
 	maxEntriesToApplySize, taskQueueBusyCap = applyBytes, applySteps
 	maxEntrySize = sendBytes
+	pendingProposalShards = proposalTables
+	incomingProposalsMaxLen, receiveQueueLen = queueLength, queueLength
 }
