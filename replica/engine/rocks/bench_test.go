@@ -194,3 +194,37 @@ func TestApplyDoesNotAllocate(t *testing.T) {
 		}
 	}))
 }
+
+// BenchmarkApplyMany writes small runs into one of many databases, as a node with
+// many partitions does: puts of a few records and one that is always the same.
+func BenchmarkApplyMany(b *testing.B) {
+	for _, dbs := range []int{8, 256} {
+		for _, puts := range []int{2, 16} {
+			b.Run(fmt.Sprintf("dbs=%d/puts=%d", dbs, puts), func(b *testing.B) {
+				o := newOpener(b, DefaultConfig())
+				var all []*store
+				for range dbs {
+					all = append(all, open(b, o, b.TempDir()))
+				}
+				state := append(append([]byte(nil), engine.InternalPrefix...), "state"...)
+				value := make([]byte, 128)
+				var batch engine.Batch
+				apply := func() {
+					batch.Reset()
+					for range puts {
+						batch.PutHeader(benchKey(rand.IntN(100_000)), record.Header{Index: 1}, value)
+					}
+					batch.PutHeader(state, record.Header{Index: 1}, []byte{1})
+					require.NoError(b, all[rand.IntN(dbs)].Apply(&batch))
+				}
+				for range 200_000 / puts {
+					apply()
+				}
+				defer reportCPU(b, puts)()
+				for b.Loop() {
+					apply()
+				}
+			})
+		}
+	}
+}

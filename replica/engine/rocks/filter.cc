@@ -106,6 +106,13 @@ class HashKeyTransform final : public rocksdb::SliceTransform {
   }
 };
 
+class InternalTransform final : public rocksdb::SliceTransform {
+ public:
+  const char* Name() const override { return "arion.Internal"; }
+  bool InDomain(const Slice& key) const override { return IsInternal(key); }
+  Slice Transform(const Slice& key) const override { return Slice(key.data(), 2); }
+};
+
 }  // namespace
 
 bool FilterDrops(const Slice& key, const Slice& value, uint32_t clock) {
@@ -129,6 +136,11 @@ std::shared_ptr<rocksdb::CompactionFilterFactory> NewFilterFactory(std::shared_p
 
 std::shared_ptr<const rocksdb::SliceTransform> HashKeyPrefix() {
   static const auto transform = std::make_shared<const HashKeyTransform>();
+  return transform;
+}
+
+std::shared_ptr<const rocksdb::SliceTransform> InternalKeys() {
+  static const auto transform = std::make_shared<const InternalTransform>();
   return transform;
 }
 

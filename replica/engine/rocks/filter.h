@@ -1,4 +1,4 @@
-// The compaction filter and the prefix extractor: what C++ knows of our formats.
+// The compaction filter and the prefix extractors: what C++ knows of our formats.
 #ifndef ARION_ROCKS_FILTER_H
 #define ARION_ROCKS_FILTER_H
 
@@ -30,6 +30,9 @@ std::shared_ptr<rocksdb::CompactionFilterFactory> NewFilterFactory(std::shared_p
 
 // u16 length and hash key, the common prefix of all records of a hash key.
 std::shared_ptr<const rocksdb::SliceTransform> HashKeyPrefix();
+
+// Holds the keys of internal state together and no others.
+std::shared_ptr<const rocksdb::SliceTransform> InternalKeys();
 
 }  // namespace arion
 
