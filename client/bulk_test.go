@@ -19,7 +19,10 @@ func TestLargeValueIsHandedOver(t *testing.T) {
 	_, inside, err := wire.DecodeValue(r.Body)
 	require.NoError(t, err)
 	for _, own := range []bool{false, true} {
-		c := call{own: own}
+		var c call
+		if own {
+			c.own = r.Body
+		}
 		value, err := decodeValue(&c, r.Body)
 		require.NoError(t, err)
 		require.Equal(t, "value", string(value))

@@ -112,7 +112,7 @@ type call struct {
 	lastCode code.Code
 	waits    [backoffKinds]uint8
 	stop     func() bool // ends watching the context
-	own      bool        // the reply's body may be kept
+	own      []byte      // the memory of the reply if it may be kept
 }
 
 // flight is one try under way.

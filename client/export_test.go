@@ -12,7 +12,7 @@ func (s *Scanner) Resting() bool {
 
 // DecodeForTest decodes a page and frees its memory.
 func (s *Scanner) DecodeForTest(body []byte) (rows int, err error) {
-	a, err := s.decode(nil, body)
+	a, err := s.decode(new(call), body)
 	if err != nil {
 		return 0, err
 	}

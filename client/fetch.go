@@ -73,38 +73,48 @@ type arrival struct {
 type memory struct {
 	rows  []Row
 	bytes []byte
+	frame []byte // that bytes are part of, or nil
 }
 
-// maxIdleMemory is the most bytes of a page that are kept to be used again: pages
-// of wide records are rare, and up to 4 MB.
-const maxIdleMemory = 1 << 20
+// maxIdleBytes is the most bytes of a page that are kept with its rows.
+const maxIdleBytes = 1 << 20
 
 var memories = sync.Pool{New: func() any { return new(memory) }}
 
-// free gives the memory to another page, of any scanner that reuses it.
+// free gives the memory to other pages.
 func (m *memory) free() {
-	if m != nil && cap(m.bytes) <= maxIdleMemory {
+	if m == nil {
+		return
+	}
+	if m.frame != nil {
+		wire.GiveMemory(m.frame)
+		m.frame, m.bytes = nil, nil
+	}
+	if cap(m.bytes) <= maxIdleBytes {
 		memories.Put(m)
 	}
 }
 
-func (s *Scanner) newMemory() *memory {
-	if s.o.Reuse {
-		return memories.Get().(*memory)
+// keep gives the memory for a page, with its bytes.
+func (s *Scanner) keep(c *call, body []byte) *memory {
+	switch {
+	case !s.o.Reuse:
+		return &memory{bytes: c.keep(body)}
+	case c.own != nil:
+		m := memories.Get().(*memory)
+		m.frame, m.bytes = c.own, body
+		return m
 	}
-	return new(memory)
+	m := memories.Get().(*memory)
+	m.bytes = append(m.bytes[:0], body...)
+	return m
 }
 
 // decode reads a page in one pass. It splits the keys, and drops what does not
 // belong: records of another partition, left over from a split, and anything not
 // behind the last key.
 func (s *Scanner) decode(c *call, body []byte) (*arrival, error) {
-	m := s.newMemory()
-	if s.o.Reuse {
-		m.bytes = append(m.bytes[:0], body...)
-	} else {
-		m.bytes = c.keep(body)
-	}
+	m := s.keep(c, body)
 	in := wire.ReadRows(m.bytes)
 	m.rows = slices.Grow(m.rows[:0], in.Len())
 	a := &arrival{memory: m}
@@ -116,10 +126,12 @@ func (s *Scanner) decode(c *call, body []byte) (*arrival, error) {
 			m.free()
 			return nil, c.badDecode(err)
 		}
-		if after != nil && bytes.Compare(r.Key, after) <= 0 {
-			continue
+		if after != nil {
+			if bytes.Compare(r.Key, after) <= 0 {
+				continue
+			}
+			after = nil // what follows is in order
 		}
-		after = r.Key
 		if !owner.has(hashKey, sortKey) {
 			continue
 		}

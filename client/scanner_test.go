@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sort"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -217,6 +218,11 @@ func TestUnorderedScanners(t *testing.T) {
 func TestScanReuse(t *testing.T) {
 	c, tab := setup(t)
 	want := unordered(t, c, 1000)
+	value := func(key string) string { return strings.Repeat(key, len(key)%5*1000) } // pages with memory of their own, and without
+	for _, k := range want {
+		hash, sort, _ := strings.Cut(k, "/")
+		c.Put("temp", b(hash), b(sort), b(value(k)))
+	}
 	for _, limit := range []int{0, 1, 7} {
 		scanners, err := tab.UnorderedScanners(background(t), 1, client.ScanOptions{PageSize: 20, Reuse: true})
 		require.NoError(t, err)
@@ -230,8 +236,11 @@ func TestScanReuse(t *testing.T) {
 			require.NoError(t, err)
 			eventually(t, s.Resting, "pages fetched ahead")
 			for _, r := range rows {
-				require.Equal(t, "v", string(r.Value))
-				got = append(got, string(r.HashKey)+"/"+string(r.SortKey))
+				k := string(r.HashKey) + "/" + string(r.SortKey)
+				got = append(got, k)
+				if string(r.Value) != value(k) {
+					t.Fatalf("value of %s is damaged: %.50q", k, r.Value)
+				}
 			}
 		}
 		_, err = s.Next(background(t))

@@ -115,7 +115,7 @@ func decodeValue(c *call, body []byte) ([]byte, error) {
 	if status != 0 {
 		return nil, c.badStatus(status)
 	}
-	if c.own {
+	if c.own != nil {
 		return value, nil
 	}
 	out := make([]byte, len(value))

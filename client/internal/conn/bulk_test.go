@@ -235,7 +235,7 @@ type keeper struct {
 func (k *keeper) OnReply(_ uint32, r wire.Reply) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if r.Own {
+	if r.Own != nil {
 		k.kept = append(k.kept, r.Body)
 	}
 }

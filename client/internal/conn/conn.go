@@ -530,7 +530,7 @@ type waiter struct {
 }
 
 func (w *waiter) OnReply(_ uint32, r wire.Reply) {
-	w.reply = wire.Reply{Code: append([]byte(nil), r.Code...), Seq: r.Seq, Body: r.Keep(), Own: true}
+	w.reply = wire.Reply{Code: append([]byte(nil), r.Code...), Seq: r.Seq, Body: r.Keep()}
 	close(w.done)
 }
 

@@ -132,25 +132,29 @@ func (in *input) room() []byte {
 		in.start = 0
 		return in.buf[in.end:]
 	}
-	larger := make([]byte, max(len(in.buf)+1, min(in.wants, maxLead*len(in.buf))))
+	larger := wire.TakeMemory(max(len(in.buf)+1, min(in.wants, maxLead*len(in.buf))))
 	copy(larger, in.buf)
 	if in.small == nil {
 		in.small = in.buf
+	} else {
+		wire.GiveMemory(in.buf)
 	}
 	in.buf = larger
 	return in.buf[in.end:]
 }
 
-// frame takes the next whole frame, nil if it has not arrived entirely. own says that
-// its memory is not used again.
-func (in *input) frame() (frame []byte, own bool, err error) {
+// frame takes the next whole frame, nil if it has not arrived entirely. own is its
+// memory if that is not used again here.
+func (in *input) frame() (frame, own []byte, err error) {
 	have := in.buf[in.start:in.end]
 	n, err := wire.ReplySize(have)
 	in.wants = n
 	if err != nil || n == 0 || len(have) < n {
-		return nil, false, err
+		return nil, nil, err
 	}
-	own = in.small != nil && n == len(in.buf)
+	if in.small != nil && n == len(in.buf) {
+		own = in.buf
+	}
 	in.start += n
 	in.taken = true
 	return have[:n:n], own, nil

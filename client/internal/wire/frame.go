@@ -186,13 +186,14 @@ type Reply struct {
 	// Body is the result behind its field header, with the final STOP; nil if the
 	// frame carries none.
 	Body []byte
-	// Own: the frame's memory is the receiver's to keep.
-	Own bool
+	// Own is the frame's memory if that is the receiver's to keep, or to give to
+	// GiveMemory; otherwise nil.
+	Own []byte
 }
 
 // Keep gives a body that stays valid: a copy, unless it may be kept as it is.
 func (r *Reply) Keep() []byte {
-	if r.Own || r.Body == nil {
+	if r.Own != nil || r.Body == nil {
 		return r.Body
 	}
 	return append([]byte{}, r.Body...)

@@ -26,11 +26,12 @@ type iter struct {
 	roomBytes, roomRows int
 }
 
-// The first page's room fits a typical hash key; the largest keeps one crossing
-// under about a millisecond.
+// The first page's room fits a typical hash key, and as many rows as anybody asks for
+// at once: they take 12 bytes each. The largest keeps one crossing under about a
+// millisecond.
 const (
 	firstRoomBytes, maxRoomBytes = 4 << 10, 1 << 20
-	firstRoomRows, maxRoomRows   = 64, 8192
+	firstRoomRows, maxRoomRows   = 1024, 8192
 	roomGrowth                   = 4
 )
 
