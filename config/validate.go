@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -110,12 +111,23 @@ func (c *Config) validateRaft(p *Problems) {
 func (c *Config) validateGossip(p *Problems) {
 	p.optionalAddress("gossip.listen", c.Gossip.Listen)
 	p.optionalAddress("gossip.advertise", c.Gossip.Advertise)
-	if c.Gossip.Key == "" {
-		return
+	if _, err := c.Gossip.KeyBytes(); err != nil {
+		p.check(false, "gossip.key", "%v", errKey)
 	}
-	key, err := base64.StdEncoding.DecodeString(c.Gossip.Key)
-	p.check(err == nil && slices.Contains([]int{16, 24, 32}, len(key)), "gossip.key",
-		"is not the base64 form of 16, 24 or 32 bytes")
+}
+
+var errKey = errors.New("is not the base64 form of 16, 24 or 32 bytes")
+
+// KeyBytes decodes the key, nil for none.
+func (g Gossip) KeyBytes() ([]byte, error) {
+	if g.Key == "" {
+		return nil, nil
+	}
+	key, err := base64.StdEncoding.DecodeString(g.Key)
+	if err != nil || !slices.Contains([]int{16, 24, 32}, len(key)) {
+		return nil, fmt.Errorf("gossip.key %w", errKey)
+	}
+	return key, nil
 }
 
 func (c *Config) validateMeta(p *Problems) {

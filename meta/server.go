@@ -4,7 +4,6 @@ package meta
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -179,9 +178,9 @@ func openRaft(cfg *config.Config, deps Deps, dir string) (*raft.Host, error) {
 }
 
 func (s *Server) openGossip(deps Deps) error {
-	key, err := base64.StdEncoding.DecodeString(s.cfg.Gossip.Key)
+	key, err := s.cfg.Gossip.KeyBytes()
 	if err != nil {
-		return fmt.Errorf("gossip.key is not base64: %w", err)
+		return err
 	}
 	seeds, err := s.cfg.GossipSeeds()
 	if err != nil {

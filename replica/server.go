@@ -4,7 +4,6 @@ package replica
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -111,9 +110,9 @@ func (s *Server) openRaft(deps Deps, id identity.Identity) (err error) {
 }
 
 func (s *Server) openGossip(deps Deps, endpoint *arion.NodeEndpoint) error {
-	key, err := base64.StdEncoding.DecodeString(s.cfg.Gossip.Key)
+	key, err := s.cfg.Gossip.KeyBytes()
 	if err != nil {
-		return fmt.Errorf("gossip.key is not base64: %w", err)
+		return err
 	}
 	seeds, err := s.cfg.GossipSeeds()
 	if err != nil {
