@@ -127,7 +127,7 @@ func (r *run) drive(ctx context.Context) time.Duration {
 func (r *run) closedLoop() {
 	r.left.Add(len(r.slots))
 	for _, s := range r.slots {
-		s.loop()
+		s.loop(time.Now())
 	}
 	r.left.Wait()
 }

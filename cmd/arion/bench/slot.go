@@ -60,21 +60,24 @@ func newSlot(r *run, index int, table *client.Table, rec *recorder) *slot {
 	return s
 }
 
-// loop makes calls until one has to be waited for or the run ends.
-func (s *slot) loop() {
+// loop makes calls, the first at begin, until one has to be waited for or the run
+// ends.
+func (s *slot) loop(begin time.Time) {
 	for s.run.more() {
 		s.state.Store(issuing)
-		s.start(time.Now())
+		s.start(begin)
 		if s.state.CompareAndSwap(issuing, waiting) {
 			return // finish goes on
 		}
+		begin = time.Now()
 	}
 	s.run.left.Done()
 }
 
 // finish counts the call and goes on to the next one.
 func (s *slot) finish(x sample) {
-	x.op, x.took = s.op, time.Since(s.begin)
+	now := time.Now()
+	x.op, x.took = s.op, now.Sub(s.begin)
 	if !s.begin.Before(s.run.measured) {
 		s.rec.add(x)
 	}
@@ -84,7 +87,7 @@ func (s *slot) finish(x sample) {
 	case s.state.CompareAndSwap(issuing, answered):
 		// loop is still in start and goes on.
 	default:
-		s.loop()
+		s.loop(now)
 	}
 }
 
