@@ -426,7 +426,7 @@ func (t *totals) count(row client.Row, last map[uint64][]byte, partitions uint64
 	partition := key.Hash(row.HashKey, nil) % max(1, partitions)
 	if before, ok := last[partition]; !ok || !bytes.Equal(before, row.HashKey) {
 		t.HashKeys++
-		last[partition] = row.HashKey
+		last[partition] = append(before[:0], row.HashKey...)
 	}
 	t.Records++
 	t.KeyBytes += int64(len(row.HashKey) + len(row.SortKey))

@@ -87,6 +87,7 @@ func (w *tableWalk) start(ctx context.Context, o client.ScanOptions) error {
 	if err != nil {
 		return err
 	}
+	o.Reuse = true
 	scanners, err := w.t.UnorderedScanners(ctx, count, o)
 	if err != nil {
 		return err
@@ -122,7 +123,7 @@ func (w *tableWalk) load(path string) error {
 }
 
 // run hands the rows that pass to f, a page at a time, from several goroutines.
-// A page counts as done when f says so.
+// A page counts as done when f says so; its memory is used again then.
 func (w *tableWalk) run(ctx context.Context, f func(ctx context.Context, rows []client.Row) error) error {
 	defer w.bar.end()
 	group, inner := errgroup.WithContext(ctx)
