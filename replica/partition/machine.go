@@ -45,6 +45,7 @@ type machine struct {
 	log     *logrus.Entry
 	// answer takes the results of an entry proposed here.
 	answer func(sequence uint64, results []apply.Result, run runTimes)
+	ended  func() // after the answers of a run
 	// proposer is the one in the envelopes of this life.
 	proposer uint64
 
@@ -53,7 +54,10 @@ type machine struct {
 	small   engine.Batch // what batch is, unless the run is large
 	mine    []answered
 	began   time.Time // of the run
-	long    longLog
+	// clockSec is what the engine clockOf was last told.
+	clockSec uint32
+	clockOf  engine.Engine
+	long     longLog
 
 	tuneMu sync.Mutex
 	tuned  engine.Tuning
@@ -71,6 +75,8 @@ type machine struct {
 	pinMu sync.Mutex // Save removes pins beside the rest
 	stop  <-chan struct{}
 	done  chan struct{} // closed by Close
+	// closed, if set, is told after done was closed. It must not block.
+	closed func()
 }
 
 type answered struct {
@@ -106,7 +112,7 @@ func (m *machine) openEngine() error {
 // use makes e, whose state is st, the live engine.
 func (m *machine) use(e engine.Engine, dir string, st apply.State) {
 	m.applier = apply.New(m.id, st)
-	e.SetClock(st.ClockSec())
+	m.setClock(e, st)
 	m.tuneMu.Lock()
 	m.retune(e)
 	m.repurge(e)
@@ -146,6 +152,14 @@ func (m *machine) tune(t engine.Tuning) error {
 	}
 	m.tuned = t
 	return nil
+}
+
+// setClock tells the live engine the clock, once a second.
+func (m *machine) setClock(e engine.Engine, st apply.State) {
+	if sec := st.ClockSec(); sec != m.clockSec || m.clockOf != e {
+		e.SetClock(sec)
+		m.clockSec, m.clockOf = sec, e
+	}
 }
 
 func (m *machine) publish(st apply.State) {
@@ -256,12 +270,15 @@ func (m *machine) endRun(h *Handle) error {
 	}
 	m.pending = false
 	st := m.applier.State()
-	h.SetClock(st.ClockSec())
+	m.setClock(h.Engine, st)
 	m.publish(st)
 	m.endBatch()
 	run := runTimes{began: m.began, stored: time.Now()}
 	for i := range m.mine {
 		m.answer(m.mine[i].sequence, m.mine[i].results, run)
+	}
+	if len(m.mine) > 0 {
+		m.ended()
 	}
 	clear(m.mine)
 	m.mine = m.mine[:0]
@@ -448,6 +465,9 @@ func (m *machine) Close() error {
 	default:
 		m.shelf.close()
 		close(m.done)
+		if m.closed != nil {
+			m.closed()
+		}
 	}
 	return nil
 }

@@ -171,8 +171,10 @@ func newPartition(o Options) *Partition {
 		shelf: newShelf(p.log, enginePatience), opener: o.Opener, syncLog: o.Raft.SyncLog, id: p.id, limiter: o.Limiter,
 		metrics: o.Metrics, log: p.log, proposer: proposerID,
 		answer:  func(seq uint64, results []apply.Result, run runTimes) { p.proposer.applied(seq, results, run) },
+		ended:   func() { p.proposer.ended() },
 		changed: func() { notify(p.members.wake) },
 		long:    newLongLog(),
+		closed:  func() { p.proposer.queue.signal() },
 		done:    make(chan struct{}),
 	}
 	p.machine.batch = &p.machine.small
@@ -504,6 +506,7 @@ func (p *Partition) close() error {
 	p.lease.close()
 	// 3. Loops refuse new work; the proposer waits for what is in flight.
 	close(p.closing)
+	p.proposer.queue.signal()
 	p.reader.close(errClosing)
 	// 4. raft stops, which ends what is in flight, and closes the engine.
 	err := p.o.Raft.Stop(p.shardID, p.replicaID)

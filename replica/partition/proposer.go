@@ -2,6 +2,7 @@ package partition
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,13 +26,22 @@ type proposer struct {
 	// Used by run only.
 	window    []*flight // proposed in the present term, oldest first
 	limbo     []*flight // proposed before leadership was lost
+	spent     []*flight // answered, but raft has not let go of them yet
+	free      []*flight // to be used again
 	sequence  uint64
 	lastStamp uint64 // Unix ms
 	ledTerm   uint64 // term of window
 	buf       []byte
+	raft      dragonboat.INodeUser // nil until first used
+	looks     *time.Timer          // the next look at flights that raft may have failed
+	looking   bool                 // looks will fire, within lookIn of its setting
+	lookIn    time.Duration
+
+	full  atomic.Bool // run waits for room in the window
+	fired atomic.Bool // looks has fired
 
 	mu      sync.Mutex
-	flights map[uint64]*flight // by sequence, until answered
+	flights []*flight // until answered, oldest first; no more than a few
 }
 
 // flight is an entry that was proposed.
@@ -56,41 +66,73 @@ func (f *flight) fail(err error) {
 	}
 }
 
-// limboPoll is how often flights in limbo are looked at.
-const limboPoll = 50 * time.Millisecond
+const (
+	// lookAgain is how often flights are looked at that raft may have dropped or given
+	// up. Those that are applied need no look, see applied, and a change of leadership
+	// is one.
+	lookAgain = 200 * time.Millisecond
+	// limboPoll is the same once leadership is lost.
+	limboPoll = 50 * time.Millisecond
+	// maxIdleFlight bounds the writes for which a flight that is used again has room.
+	maxIdleFlight = 64
+)
 
 func newProposer(p *Partition, id uint64) *proposer {
-	return &proposer{
+	r := &proposer{
 		p: p, id: id, now: time.Now,
 		queue:   newQueue(p.o.QueueOps, p.o.QueueBytes, p.o.QueueWait),
 		session: client.NewNoOPSession(p.shardID, randomSource{}),
-		flights: map[uint64]*flight{},
 	}
+	r.queue.wake = p.leadership.changed // all that concerns run wakes it through this
+	r.looks = time.AfterFunc(time.Hour, func() {
+		r.fired.Store(true)
+		r.queue.signal()
+	})
+	r.looks.Stop()
+	return r
 }
 
 // run is the proposing goroutine. It ends when the partition closes, after
 // everything proposed has been answered.
+//
+// It waits on one channel only: a select of five cost a third of its time.
 func (r *proposer) run() {
+	defer r.looks.Stop()
 	for {
 		r.enterTerm()
 		r.reap()
 		r.propose()
-		select {
-		case <-r.p.closing:
+		r.lookLater()
+		switch {
+		case isClosed(r.p.closing):
 			r.queue.close(errClosing)
 			r.drain()
 			return
-		case <-r.p.machine.done: // removed, or the host closes
+		case isClosed(r.p.machine.done): // removed, or the host closes
 			r.queue.close(errRemoved)
 			r.drain()
 			<-r.p.closing
 			return
-		case <-r.queue.wake:
-		case <-r.p.leadership.changed:
-		case res := <-r.oldest():
-			r.land(res)
-		case <-r.limboTimer():
 		}
+		<-r.queue.wake
+	}
+}
+
+// lookLater sees to it that run looks at what is in flight.
+func (r *proposer) lookLater() {
+	if r.fired.Swap(false) {
+		r.looking = false
+	}
+	wait := lookAgain
+	switch {
+	case len(r.limbo) > 0:
+		wait = limboPoll
+	case len(r.window) == 0:
+		return
+	}
+	if !r.looking || wait < r.lookIn {
+		r.looking, r.lookIn = true, wait
+		r.looks.Reset(wait)
 	}
 }
 
@@ -101,6 +143,7 @@ func (r *proposer) enterTerm() {
 	if l.mine && l.term == r.ledTerm {
 		return
 	}
+	r.reap() // raft drops first and tells about leaders then
 	giveUp := r.now().Add(r.p.o.LimboTimeout)
 	for _, f := range r.window {
 		f.giveUp = giveUp
@@ -126,24 +169,63 @@ func (r *proposer) enterTerm() {
 
 // propose sends entries until the queue is empty or the window full.
 func (r *proposer) propose() {
-	for r.ledTerm != 0 && len(r.window) < r.p.o.Window {
-		writes := r.queue.take(nil, r.p.o.EntryOps, r.p.o.EntryBytes)
-		if len(writes) == 0 {
+	for r.ledTerm != 0 && r.room() {
+		f := r.flight()
+		f.writes = r.queue.take(f.writes, r.p.o.EntryOps, r.p.o.EntryBytes)
+		if len(f.writes) == 0 {
+			r.free = append(r.free, f)
 			return
 		}
-		r.send(writes)
+		r.send(f)
 	}
 }
 
-func (r *proposer) send(writes []write) {
+// room reports whether one more entry may be in flight. If not, run is woken once it
+// may.
+func (r *proposer) room() bool {
+	if len(r.window) < r.p.o.Window {
+		return true
+	}
+	r.full.Store(true)
+	r.reap() // what was answered before applied could see that it is waited for
+	if len(r.window) < r.p.o.Window {
+		r.full.Store(false)
+		return true
+	}
+	return false
+}
+
+// flight returns an empty one.
+func (r *proposer) flight() *flight {
+	n := len(r.free)
+	if n == 0 {
+		return new(flight)
+	}
+	f := r.free[n-1]
+	r.free = r.free[:n-1]
+	return f
+}
+
+// recycle takes a flight back that was applied: the state machine is through with it.
+func (r *proposer) recycle(f *flight) {
+	if len(r.free) >= r.p.o.Window || cap(f.writes) > maxIdleFlight {
+		return
+	}
+	clear(f.writes)
+	*f = flight{writes: f.writes[:0]}
+	r.free = append(r.free, f)
+}
+
+func (r *proposer) send(f *flight) {
 	r.sequence++
-	f := &flight{sequence: r.sequence, writes: writes}
-	traceProposed(writes, r.now())
-	cmd := r.encode(f)
+	f.sequence = r.sequence
+	now := r.now()
+	traceProposed(f.writes, now)
+	cmd := r.encode(f, now)
 	r.mu.Lock()
-	r.flights[f.sequence] = f // before it can be applied
+	r.flights = append(r.flights, f) // before it can be applied
 	r.mu.Unlock()
-	state, err := r.p.nodeHost.Propose(r.session, cmd, r.p.o.ProposalTimeout)
+	state, err := r.submit(cmd)
 	if err != nil {
 		r.forget(f)
 		r.refuse(f, proposeError(err))
@@ -152,12 +234,24 @@ func (r *proposer) send(writes []write) {
 	f.state = state
 	r.window = append(r.window, f)
 	r.p.metrics.entries.Inc()
-	r.p.metrics.entryOps.Observe(float64(len(writes)))
+	r.p.metrics.entryOps.Observe(float64(len(f.writes)))
+}
+
+// submit hands an entry to raft, without a search for the group each time.
+func (r *proposer) submit(cmd []byte) (*dragonboat.RequestState, error) {
+	if r.raft == nil {
+		user, err := r.p.nodeHost.GetNodeUser(r.p.shardID)
+		if err != nil {
+			return nil, err
+		}
+		r.raft = user
+	}
+	return r.raft.Propose(r.session, cmd, r.p.o.ProposalTimeout)
 }
 
 // encode builds the log entry in a buffer that dragonboat copies.
-func (r *proposer) encode(f *flight) []byte {
-	wall := uint64(max(0, r.now().UnixMilli()))
+func (r *proposer) encode(f *flight, now time.Time) []byte {
+	wall := uint64(max(0, now.UnixMilli()))
 	r.lastStamp = max(r.lastStamp, wall)
 	b := envelope{r.id, f.sequence}.append(r.buf[:0])
 	h := command.Header{StampMS: r.lastStamp, DefaultTTL: r.p.defaultTTL.Load()}
@@ -196,10 +290,7 @@ func proposeError(err error) error {
 
 // applied answers the writes of an entry. Called by the state machine.
 func (r *proposer) applied(sequence uint64, results []apply.Result, run runTimes) {
-	r.mu.Lock()
-	f := r.flights[sequence]
-	delete(r.flights, sequence)
-	r.mu.Unlock()
+	f := r.take(sequence)
 	if f == nil || !f.claim() {
 		return // given up meanwhile
 	}
@@ -213,41 +304,66 @@ func (r *proposer) applied(sequence uint64, results []apply.Result, run runTimes
 	}
 }
 
-func (r *proposer) forget(f *flight) {
-	r.mu.Lock()
-	delete(r.flights, f.sequence)
-	r.mu.Unlock()
-}
-
-// oldest is where raft tells about the oldest entry of the window.
-func (r *proposer) oldest() <-chan dragonboat.RequestResult {
-	if len(r.window) == 0 {
-		return nil
+// ended tells that the entries of a run have been answered. All at once, since what
+// waits for room is then proposed as one entry and not as several.
+func (r *proposer) ended() {
+	if r.full.Load() && r.full.CompareAndSwap(true, false) {
+		r.queue.signal()
 	}
-	return r.window[0].state.AppliedC()
 }
 
-// land takes the oldest flight out of the window, and those behind it that have
-// arrived too.
-func (r *proposer) land(res dragonboat.RequestResult) {
-	r.settle(r.window[0], res)
-	r.window = r.window[1:]
-	r.reap()
-}
-
-// reap settles what raft has told about without waiting.
-func (r *proposer) reap() {
-	for len(r.window) > 0 {
-		select {
-		case res := <-r.window[0].state.AppliedC():
-			r.settle(r.window[0], res)
-			r.window = r.window[1:]
-		default:
-			r.reapLimbo()
-			return
+// take ends the wait for the outcome of an entry. It returns nil if nobody waits.
+func (r *proposer) take(sequence uint64) *flight {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, f := range r.flights {
+		if f.sequence == sequence {
+			r.flights = slices.Delete(r.flights, i, i+1)
+			return f
 		}
 	}
+	return nil
+}
+
+func (r *proposer) forget(f *flight) { r.take(f.sequence) }
+
+// reap takes flights out of the window that have been answered or of which raft has
+// told something.
+func (r *proposer) reap() {
+	r.release()
+	for len(r.window) > 0 {
+		f := r.window[0]
+		select {
+		case res := <-f.state.AppliedC():
+			r.settle(f, res)
+		default:
+			if !f.answered.Load() {
+				r.reapLimbo()
+				return
+			}
+			r.spent = append(r.spent, f)
+		}
+		r.window = r.window[1:]
+	}
 	r.reapLimbo()
+}
+
+// release gives back to raft what it has let go of.
+func (r *proposer) release() {
+	kept := r.spent[:0]
+	for _, f := range r.spent {
+		select {
+		case res := <-f.state.AppliedC():
+			f.state.Release()
+			if res.Completed() {
+				r.recycle(f)
+			} // else raft gave up while the state machine was at it
+		default:
+			kept = append(kept, f)
+		}
+	}
+	clear(r.spent[len(kept):])
+	r.spent = kept
 }
 
 func (r *proposer) reapLimbo() {
@@ -273,6 +389,10 @@ func (r *proposer) reapLimbo() {
 // by the state machine before.
 func (r *proposer) settle(f *flight, res dragonboat.RequestResult) {
 	f.state.Release()
+	if res.Completed() && f.answered.Load() {
+		r.recycle(f)
+		return
+	}
 	if res.Dropped() {
 		r.forget(f)
 		r.refuse(f, errNotLeader) // it never reached the log
@@ -289,13 +409,6 @@ func (r *proposer) giveUp(f *flight) {
 	}
 	r.p.metrics.unknown.Add(float64(len(f.writes)))
 	f.fail(errOutcome)
-}
-
-func (r *proposer) limboTimer() <-chan time.Time {
-	if len(r.limbo) == 0 {
-		return nil
-	}
-	return time.After(limboPoll)
 }
 
 // drain waits for what was proposed until raft has stopped, which ends every

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lni/dragonboat/v4"
 	"github.com/stretchr/testify/require"
 
 	"github.com/arionkv/arion/idl/code"
@@ -329,6 +330,40 @@ func TestLeadership(t *testing.T) {
 	l.resign()
 	require.False(t, l.set(1, 9))
 	require.False(t, l.get().mine)
+}
+
+// A run that answers an entry of a full window wakes the proposer, and raft, which
+// speaks later, is still listened to.
+func TestFullWindow(t *testing.T) {
+	p := &Partition{o: Options{Window: 1}.withDefaults(), leadership: newLeadership(1)}
+	r := newProposer(p, 1)
+	var answers []error
+	f := &flight{
+		sequence: 7, state: &dragonboat.RequestState{CompletedC: make(chan dragonboat.RequestResult, 1)},
+		writes: []write{{done: func(_ apply.Result, err error) { answers = append(answers, err) }}},
+	}
+	r.flights, r.window = []*flight{f}, []*flight{f}
+	require.False(t, r.room())
+
+	r.applied(8, []apply.Result{nil}, runTimes{})
+	require.Empty(t, answers, "another entry")
+	r.applied(7, []apply.Result{nil}, runTimes{})
+	require.Equal(t, []error{nil}, answers)
+	require.Empty(t, r.queue.wake, "more of the run may follow")
+	r.ended()
+	require.Len(t, r.queue.wake, 1)
+	require.True(t, r.room())
+	require.Equal(t, []*flight{f}, r.spent)
+	r.release()
+	require.Len(t, r.spent, 1, "raft has not spoken")
+	f.state.CompletedC <- dragonboat.RequestResult{} // it timed out
+	r.release()
+	require.Empty(t, r.spent)
+	require.Empty(t, r.free, "the state machine may be at work on it")
+	require.Empty(t, r.flights)
+
+	r.applied(7, []apply.Result{nil}, runTimes{})
+	require.Len(t, answers, 1, "answered once")
 }
 
 func TestProposeErrorsAreNotUnknown(t *testing.T) {
