@@ -15,11 +15,14 @@ const (
 	// and as much as gathers before it is written by who made it.
 	mediumOut = 16 << 10
 
-	// The sizes of output buffers beyond what a connection keeps: several replies
-	// of a multi_get together, and up to a page of a scanner and a bit. What is
-	// larger is left to the garbage collector.
-	minPooledOut = 128 << 10
-	outClasses   = 4
+	// gatherOut is the output buffer for several such replies together.
+	gatherOut = 128 << 10
+
+	// The sizes of output buffers that are used again, up to a page of a scanner and a
+	// bit: powers of two, so that no reply holds more than twice its own memory. What
+	// is larger is left to the garbage collector.
+	minPooledOut = largeOut
+	outClasses   = 6
 	maxPooledOut = minPooledOut << (outClasses - 1)
 )
 

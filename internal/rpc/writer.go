@@ -73,7 +73,7 @@ func (c *conn) makeRoomLocked(size int) {
 	} else if c.idle == nil {
 		c.idle = c.out
 	}
-	c.out = newLargeOut(minPooledOut)
+	c.out = newLargeOut(gatherOut)
 }
 
 // settle ends a request that gets no reply.
@@ -177,7 +177,7 @@ func (c *conn) flush() {
 func (c *conn) tryWriteLocked() bool {
 	c.nextLocked()
 	c.mu.Unlock()
-	n := c.direct.Do(c.sending)
+	n := c.direct.Do(c.sending[c.sent:])
 	c.mu.Lock()
 	c.freeLocked(n)
 	c.srv.metrics.bytesOut.Add(float64(n))
@@ -213,9 +213,10 @@ func (c *conn) freeLocked(n int) {
 	if c.sent < len(c.sending) {
 		return
 	}
-	if cap(c.sending) > maxIdleOut {
+	switch {
+	case c.idle != nil || cap(c.sending) > maxIdleOut:
 		putLargeOut(c.sending)
-	} else if c.sending != nil {
+	case c.sending != nil:
 		c.idle = c.sending[:0]
 	}
 	c.sending, c.sent = nil, 0

@@ -20,8 +20,7 @@ import (
 // the reply straight from the page that the engine filled: structures for each of
 // them cost more than all the rest, see BenchmarkMultiGet1000.
 //
-// Until Write is done the reply needs what the request points to. Release must be
-// the last use.
+// It holds nothing of the request. Release must be the last use.
 type RangeReply struct {
 	scan           bool // a scan_response
 	status         code.Status
