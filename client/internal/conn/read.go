@@ -23,9 +23,9 @@ func (c *Conn) read(nc net.Conn) {
 	in := input{buf: make([]byte, readBuffer)}
 	batch := make([]delivery, 0, maxDelivery)
 	proven := false
-	spin, replies := socket.NewSpinner(nc), 0
+	spin, lone := socket.NewSpinner(nc), false
 	for {
-		n, err := spin.Read(in.room(), replies == 1)
+		n, err := spin.Read(in.room(), lone)
 		if err != nil {
 			c.fail(fmt.Errorf("read: %w", err), 1)
 			return
@@ -33,7 +33,7 @@ func (c *Conn) read(nc net.Conn) {
 		now := c.node.pool.wheel.Now()
 		c.lastRead.Store(int64(now))
 		in.end += n
-		replies = 0
+		replies := 0
 		for more := true; more; {
 			batch, more, err = c.match(&in, batch[:0], now)
 			replies += len(batch)
@@ -51,7 +51,7 @@ func (c *Conn) read(nc net.Conn) {
 				c.node.proven(c)
 			}
 		}
-		c.flush()
+		lone = c.flush() <= 1 && replies == 1
 	}
 }
 
@@ -82,11 +82,12 @@ func (c *Conn) match(in *input, batch []delivery, now wheel.Time) (_ []delivery,
 	return batch, true, nil
 }
 
-// flush ends a burst of replies: it sends what their receivers asked for.
-func (c *Conn) flush() {
+// flush ends a burst of replies: it sends what their receivers asked for. It gives the
+// number of requests that wait.
+func (c *Conn) flush() (waiting int) {
 	wake := false
 	c.mu.Lock()
-	c.delivers = false
+	c.delivers, waiting = false, c.pending.n
 	switch {
 	case !c.readyLocked() || c.writing || c.err != nil:
 	case len(c.wbuf) > 0 && c.direct.Usable():
@@ -98,6 +99,7 @@ func (c *Conn) flush() {
 	if wake {
 		c.wake <- struct{}{}
 	}
+	return waiting
 }
 
 // input is the read buffer. A frame that does not fit gets memory of its own, which
