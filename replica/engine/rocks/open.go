@@ -61,6 +61,9 @@ func (s *store) open(opts engine.Options) error {
 // was lost: without CURRENT it would, even beside tables full of data.
 func prepare(dir string, mustExist bool) error {
 	_, err := os.Stat(filepath.Join(dir, "CURRENT"))
+	if err == nil {
+		return checkTables(dir)
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -17,6 +17,9 @@ type ReadOnly struct {
 
 // OpenReadOnly opens the database in dir.
 func OpenReadOnly(dir string) (*ReadOnly, error) {
+	if err := checkTables(dir); err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, err)
+	}
 	// RocksDB begins a text log wherever it opens; it must not be in dir.
 	scratch, err := os.MkdirTemp("", "arion-rocks-*")
 	if err != nil {
