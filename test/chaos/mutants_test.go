@@ -60,7 +60,7 @@ var brokenBuilds = []mutant{{
 	edits: []edit{{
 		"replica/partition/proposer.go",
 		"\tf.state = state\n",
-		"\tf.state = state\n\tif len(writes) == 1 && writes[0].kind == command.Put && f.claim() {\n\t\twrites[0].done(&rrdb.UpdateResponse{}, nil)\n\t}\n",
+		"\tf.state = state\n\tif len(f.writes) == 1 && f.writes[0].kind == command.Put && f.claim() {\n\t\tf.writes[0].done(&rrdb.UpdateResponse{}, nil)\n\t}\n",
 	}, {
 		"replica/partition/proposer.go",
 		"\t\"github.com/arionkv/arion/idl/code\"\n",
@@ -112,6 +112,13 @@ var brokenBuilds = []mutant{{
 // attempts is how often a mutant may get away: its mistake shows only when a
 // fault comes at the right moment.
 const attempts = 4
+
+// TestMutantsFit notices, at every run, sources that have moved away under the mutants.
+func TestMutantsFit(t *testing.T) {
+	for _, m := range brokenBuilds {
+		m.overlay(t)
+	}
+}
 
 // TestMutantsAreCaught shows that the checks can fail: each broken build must be
 // found out by the test named.
