@@ -81,6 +81,18 @@ type part struct {
 
 var lookups = sync.Pool{New: func() any { return new(lookup) }}
 
+// maxIdlePage is the largest page kept for the next lookup: as much as all of buf can
+// be. Large values must not stay in memory for good.
+const maxIdlePage = mostKeys * maxRecord
+
+func (l *lookup) end() {
+	clear(l.missed)
+	if l.page.Bytes() > maxIdlePage {
+		l.page = engine.Page{}
+	}
+	lookups.Put(l)
+}
+
 // MultiGet implements engine.Engine.
 func (e *cached) MultiGet(keys [][]byte, p *engine.Page) error {
 	id, state := e.id.Load(), e.state.Load()
@@ -88,8 +100,7 @@ func (e *cached) MultiGet(keys [][]byte, p *engine.Page) error {
 		return e.Engine.MultiGet(keys, p)
 	}
 	l := lookups.Get().(*lookup)
-	defer lookups.Put(l)
-	defer func() { clear(l.missed) }()
+	defer l.end()
 	l.find(e.cache, id, keys)
 	if len(l.missed) == len(keys) {
 		err := e.Engine.MultiGet(keys, p)

@@ -144,3 +144,14 @@ func TestCacheSizes(t *testing.T) {
 	_, err := newCache(SmallestBytes - 1)
 	require.ErrorContains(t, err, "at least")
 }
+
+// What one request with large values needed does not wait for the next.
+func TestLargePagesAreNotKept(t *testing.T) {
+	small, large := new(lookup), new(lookup)
+	small.page.Append(nil, make([]byte, maxIdlePage))
+	large.page.Append(nil, make([]byte, maxIdlePage+1))
+	small.end()
+	large.end()
+	require.Equal(t, maxIdlePage, small.page.Bytes())
+	require.Zero(t, large.page.Bytes())
+}
