@@ -33,28 +33,36 @@ func newScript(t *testing.T) *script {
 		s.mu.Lock()
 		s.nc = nc
 		s.mu.Unlock()
-		buf := make([]byte, 32*mb)
-		for have := 0; ; {
-			n, err := nc.Read(buf[have:])
-			if err != nil {
-				return
-			}
-			have += n
-			for {
-				size, _, err := frame.RequestSize(buf[:have])
-				if err != nil || size == 0 || size > have {
-					break
-				}
-				h, _, _ := frame.ParseRequest(buf[:size])
-				s.mu.Lock()
-				s.names = append(s.names, h.Name)
-				s.open = append(s.open, h)
-				s.mu.Unlock()
-				have = copy(buf, buf[size:have])
-			}
-		}
+		eachRequest(nc, 32*mb, func(h frame.Header) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.names = append(s.names, h.Name)
+			s.open = append(s.open, h)
+		})
 	})
 	return s
+}
+
+// eachRequest reads requests until the connection ends; no more than bytes of them
+// may be there at once.
+func eachRequest(nc net.Conn, bytes int, then func(frame.Header)) {
+	buf := make([]byte, bytes)
+	for have := 0; ; {
+		n, err := nc.Read(buf[have:])
+		if err != nil {
+			return
+		}
+		have += n
+		for {
+			size, _, err := frame.RequestSize(buf[:have])
+			if err != nil || size == 0 || size > have {
+				break
+			}
+			h, _, _ := frame.ParseRequest(buf[:size])
+			then(h)
+			have = copy(buf, buf[size:have])
+		}
+	}
 }
 
 func (s *script) arrived(name string) (n int) {

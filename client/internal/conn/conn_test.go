@@ -203,23 +203,7 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 func TestForgetBeforeSending(t *testing.T) {
 	names := make(chan string, 10)
 	addr := server(t, func(nc net.Conn) {
-		buf := make([]byte, 4096)
-		for have := 0; ; {
-			n, err := nc.Read(buf[have:])
-			if err != nil {
-				return
-			}
-			have += n
-			for {
-				size, _, err := frame.RequestSize(buf[:have])
-				if err != nil || size == 0 || size > have {
-					break
-				}
-				h, _, _ := frame.ParseRequest(buf[:size])
-				names <- h.Name
-				have = copy(buf, buf[size:have])
-			}
-		}
+		eachRequest(nc, 4096, func(h frame.Header) { names <- h.Name })
 	})
 	dialled := make(chan struct{})
 	p := testPool(t, nil)
