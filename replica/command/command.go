@@ -103,9 +103,6 @@ func AppendOp(dst []byte, k Kind, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
-// OpSize is what AppendOp adds at most for a payload of n bytes.
-func OpSize(n int) int { return 1 + maxUvarint + n }
-
 // HeaderSize is what AppendHeader adds.
 const HeaderSize = headerLen
 
